@@ -1,0 +1,97 @@
+"""dmsinit's own log lines: `<RFC 3339 time> LEVEL <program>: text` on standard error, or JSON objects.
+
+Writing never blocks and never raises: a container engine that stops reading must not stop PID 1, so a line that does
+not fit into the pipe at once is dropped and counted, and the count is told with the next line that fits.
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Final
+
+LEVELS: Final = ("error", "warn", "info", "debug", "trace")
+
+
+def timestamp(now: float | None = None) -> str:
+    """Return a time (seconds since the epoch; default: now) as RFC 3339 with the local offset, in whole seconds."""
+    local = time.localtime(now)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + _offset(local.tm_gmtoff)
+
+
+def _offset(seconds: int) -> str:
+    sign = "-" if seconds < 0 else "+"
+    hours, minutes = divmod(abs(seconds) // 60, 60)
+    return f"{sign}{hours:02}:{minutes:02}"
+
+
+def _own_description(fd: int) -> int:
+    """Return a non-blocking descriptor for the same pipe or terminal that does not share its flags with children.
+
+    O_NONBLOCK belongs to the open file description, which children inherit; only a fresh one may be made non-blocking.
+    Sockets and some sandboxes cannot be opened again: then the given descriptor is used as it is.
+    """
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        return fd
+
+
+class Log:
+    """A destination for log lines with a threshold; `program` names who speaks."""
+
+    def __init__(self, program: str, *, level: str = "info", json_lines: bool = False, fd: int = 2) -> None:
+        self.program = program
+        self.json_lines = json_lines
+        self.dropped = 0
+        self._fd = _own_description(fd)
+        self.set_level(level)
+
+    def set_level(self, level: str) -> None:
+        """Set the threshold to one of LEVELS; anything else counts as `info`."""
+        self._threshold = LEVELS.index(level) if level in LEVELS else LEVELS.index("info")
+
+    def error(self, text: str) -> None:
+        self._write(0, text)
+
+    def warn(self, text: str) -> None:
+        self._write(1, text)
+
+    def info(self, text: str) -> None:
+        self._write(2, text)
+
+    def debug(self, text: str) -> None:
+        self._write(3, text)
+
+    def trace(self, text: str) -> None:
+        self._write(4, text)
+
+    def _write(self, level: int, text: str) -> None:
+        if level > self._threshold:
+            return
+        if self.dropped:
+            text += f" ({self.dropped} lines before this one were lost: nobody read the log)"
+        try:
+            written = os.write(self._fd, self._format(LEVELS[level], text).encode("utf-8", "replace"))
+        except OSError:
+            written = 0
+        self.dropped = 0 if written else self.dropped + 1
+
+    def _format(self, level: str, text: str) -> str:
+        if self.json_lines:
+            record = {"time": timestamp(), "level": level, "program": self.program, "message": text}
+            return json.dumps(record, ensure_ascii=False) + "\n"
+        return "".join(
+            f"{timestamp()} {level.upper():5} {self.program}: {line}\n" for line in text.splitlines() or [""]
+        )
+
+
+def from_environment(program: str) -> Log:
+    """Return a log for a process whose environment holds LOG_LEVEL and LOG_FORMAT, wherever settings are not read."""
+    json_lines = os.environ.get("LOG_FORMAT", "").lower() == "json"
+    return Log(program, level=os.environ.get("LOG_LEVEL", "info").lower(), json_lines=json_lines)
+
+
+def complain(program: str, text: str) -> None:
+    """Write one error for a person on standard error; used by commands, which have no log."""
+    sys.stderr.write(f"{program}: {text}\n")

@@ -1,0 +1,241 @@
+"""The Plan: what should run, and which files it is made of. Plain data, JSON both ways.
+
+`dmsinit render` writes a Plan, PID 1 carries it out, `dmsctl plan` shows it. It holds no expressions and no
+secrets: everything is resolved when it is made. Times are in seconds, sizes in bytes.
+
+    >>> plan = Plan(fqdn="mail.example.test", services=(Service(name="cron", command=("/usr/sbin/cron", "-f")),))
+    >>> decode(encode(plan)) == plan
+    True
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+ProbeKind = Literal[
+    "process", "tcp", "unix", "smtp", "lmtp", "imap", "milter", "clamd", "redis", "http", "command", "file", "notify"
+]
+OnChange = Literal["reload", "restart", "none"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Base of all parts of a Plan: immutable, compared by value, strict about unknown keys."""
+
+
+class Probe(Record):
+    """One question to a daemon: does it answer?
+
+    `address` is `inet:HOST:PORT`, `unix:PATH`, for `http` a URL, for `file` a path; `command` is for kind `command`.
+    `process` asks nothing: it holds while the process lives. `notify` waits for sd_notify's READY=1.
+    """
+
+    kind: ProbeKind = "process"
+    address: str = ""
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 5.0
+
+
+class Readiness(Record):
+    """When a started service counts as ready; not ready after `timeout_seconds`, it is restarted (`ready-timeout`)."""
+
+    probe: Probe = Probe()
+    timeout_seconds: float = 60.0
+
+
+class Health(Record):
+    """Asked for ever once ready; after `failures` failures in a row the service is restarted (`probe-failed`)."""
+
+    probe: Probe
+    interval_seconds: float = 15.0
+    failures: int = 3
+
+
+class Restart(Record):
+    """When and how soon a service that ended is started again.
+
+    The first restart waits `delay_seconds`, the next twice as long (at least a second), with full jitter, up to
+    `max_delay_seconds`; `reset_after_seconds` of health forget the past. `give_up_after` restarts within
+    `give_up_within_seconds` make it `failed`; 0 never gives up.
+    """
+
+    policy: Literal["always", "on-failure", "never"] = "always"
+    delay_seconds: float = 0.0
+    max_delay_seconds: float = 30.0
+    reset_after_seconds: float = 60.0
+    give_up_after: int = 0
+    give_up_within_seconds: float = 0.0
+
+
+class Stop(Record):
+    """How a service is asked to end; after `grace_seconds` its whole process tree is killed."""
+
+    signal: str = "TERM"
+    command: tuple[str, ...] = ()
+    grace_seconds: float = 10.0
+
+
+class Reload(Record):
+    """How a service is told to read its files again: a command, or else a signal."""
+
+    signal: str = "HUP"
+    command: tuple[str, ...] = ()
+
+
+class Limits(Record):
+    """Resource limits and privileges, set by setpriv(1), prlimit(1), choom(1) and nice(1); None leaves them alone."""
+
+    oom_score_adj: int | None = None
+    nofile: int | None = None
+    nice: int | None = None
+    no_new_privs: bool = False
+    capabilities: tuple[str, ...] | None = None
+    """The capability bounding set by name, such as `net_bind_service`."""
+
+
+class Service(Record):
+    """One supervised program: all that the supervisor knows about it.
+
+    `requires`: without them it does not run. `wants`: it waits until they are ready or have failed. `after`: order
+    only. `files`: glob patterns of what it is made of; `on_change`: what a change there does. `stdout = "inherit"`
+    gives it the container's standard output instead of a log of its own. `late`: it starts when all others are
+    ready, and nobody waits for it. `every_seconds` with `type = "oneshot"` runs it again and again.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    description: str = ""
+    enabled: bool = True
+    type: Literal["simple", "oneshot"] = "simple"
+    every_seconds: float = 0.0
+    late: bool = False
+    stdout: Literal["log", "inherit"] = "log"
+    user: str = ""
+    group: str = ""
+    groups: tuple[str, ...] = ()
+    env: Mapping[str, str] = {}
+    cwd: str = "/"
+    umask: str = "022"
+    requires: tuple[str, ...] = ()
+    wants: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    on_change: OnChange = "restart"
+    ready: Readiness = Readiness()
+    health: Health | None = None
+    restart: Restart = Restart()
+    stop: Stop = Stop()
+    reload: Reload | None = None
+    limits: Limits = Limits()
+
+
+class Change(Record, omit_defaults=False):
+    """A file that differs from what was installed: `service` names whose it is ("" when nobody's)."""
+
+    path: str
+    action: Literal["create", "modify", "delete"]
+    service: str = ""
+
+
+class Action(Record, omit_defaults=False):
+    """What converging does to one service."""
+
+    service: str
+    action: Literal["start", "stop", "restart", "reload"]
+
+
+class Plan(Record):
+    """Everything that PID 1 needs to know; `services` stand in no particular order (see `start_order`)."""
+
+    fqdn: str
+    services: tuple[Service, ...] = ()
+    release: str = "edge"
+    log_level: str = "info"
+    log_format: Literal["text", "json"] = "text"
+    metrics_listen: str = ""
+    watch: tuple[str, ...] = ()
+    """Files and directories whose change runs the flow again."""
+
+
+class PlanError(Exception):
+    """The Plan contradicts itself; the message names the services at both ends."""
+
+
+def encode(plan: Plan) -> bytes:
+    """Return the Plan as JSON."""
+    return msgspec.json.encode(plan)
+
+
+def decode(data: bytes) -> Plan:
+    """Return the Plan that `data` (JSON) holds, or raise msgspec.ValidationError."""
+    return msgspec.json.decode(data, type=Plan)
+
+
+def start_order(services: Iterable[Service]) -> list[str]:
+    """Return the names of the enabled services, each behind everything that it waits for.
+
+    Raises PlanError on a cycle, on `requires`, `wants` or `after` of an unknown name, and on `requires` of a service
+    that is not enabled.
+    """
+    known = {service.name: service for service in services}
+    enabled = {name: service for name, service in known.items() if service.enabled}
+    for service in enabled.values():
+        _check_names(service, known)
+    order: list[str] = []
+    done: set[str] = set()
+    for name in sorted(enabled):
+        _visit(name, enabled, order, done, ())
+    return order
+
+
+def dependencies(service: Service) -> tuple[str, ...]:
+    """Return the names of everything that a service waits for, without repetition."""
+    return tuple(dict.fromkeys((*service.requires, *service.wants, *service.after)))
+
+
+def _check_names(service: Service, known: Mapping[str, Service]) -> None:
+    for kind, names in (("requires", service.requires), ("wants", service.wants), ("after", service.after)):
+        for name in names:
+            if name not in known:
+                raise PlanError(f"service {service.name} {kind} {name}, which does not exist")
+            if kind == "requires" and not known[name].enabled:
+                raise PlanError(f"service {service.name} requires {name}, which is not enabled")
+
+
+def _visit(name: str, enabled: Mapping[str, Service], order: list[str], done: set[str], path: tuple[str, ...]) -> None:
+    if name in done:
+        return
+    if name in path:
+        cycle = (*path[path.index(name) :], name)
+        raise PlanError(f"services wait for each other in a circle: {' → '.join(cycle)}")
+    for other in sorted(set(dependencies(enabled[name])) & enabled.keys()):
+        _visit(other, enabled, order, done, (*path, name))
+    done.add(name)
+    order.append(name)
+
+
+def actions(before: Plan | None, after: Plan, changes: Iterable[Change]) -> list[Action]:
+    """Return the smallest thing to do for each service, so that what runs is what `after` says.
+
+    A service whose definition changed is restarted; one whose files changed does what its `on_change` says.
+    """
+    old = {service.name: service for service in before.services if service.enabled} if before else {}
+    new = {service.name: service for service in after.services if service.enabled}
+    touched = {change.service for change in changes}
+    result = [Action(service=name, action="stop") for name in old if name not in new]
+    for name, service in new.items():
+        if name not in old:
+            result.append(Action(service=name, action="start"))
+        elif _command_line(old[name]) != _command_line(service):
+            result.append(Action(service=name, action="restart"))
+        elif name in touched and service.on_change != "none":
+            result.append(Action(service=name, action=service.on_change))
+    return result
+
+
+def _command_line(service: Service) -> Service:
+    """Return a service without what can change under a running process."""
+    return msgspec.structs.replace(
+        service, description="", requires=(), wants=(), after=(), files=(), on_change="none", ready=Readiness(),
+        health=None, restart=Restart(), stop=Stop(), reload=None, late=False,
+    )  # fmt: skip
