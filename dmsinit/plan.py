@@ -23,7 +23,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     """Base of all parts of a Plan: immutable, compared by value, strict about unknown keys."""
 
 
-class Probe(Record):
+class Probe(Record, frozen=True):
     """One question to a daemon: does it answer?
 
     `address` is `inet:HOST:PORT`, `unix:PATH`, for `http` a URL, for `file` a path; `command` is for kind `command`.
@@ -36,14 +36,14 @@ class Probe(Record):
     timeout_seconds: float = 5.0
 
 
-class Readiness(Record):
+class Readiness(Record, frozen=True):
     """When a started service counts as ready; not ready after `timeout_seconds`, it is restarted (`ready-timeout`)."""
 
     probe: Probe = Probe()
     timeout_seconds: float = 60.0
 
 
-class Health(Record):
+class Health(Record, frozen=True):
     """Asked for ever once ready; after `failures` failures in a row the service is restarted (`probe-failed`)."""
 
     probe: Probe
@@ -51,7 +51,7 @@ class Health(Record):
     failures: int = 3
 
 
-class Restart(Record):
+class Restart(Record, frozen=True):
     """When and how soon a service that ended is started again.
 
     The first restart waits `delay_seconds`, the next twice as long (at least a second), with full jitter, up to
@@ -67,7 +67,7 @@ class Restart(Record):
     give_up_within_seconds: float = 0.0
 
 
-class Stop(Record):
+class Stop(Record, frozen=True):
     """How a service is asked to end; after `grace_seconds` its whole process tree is killed."""
 
     signal: str = "TERM"
@@ -75,14 +75,14 @@ class Stop(Record):
     grace_seconds: float = 10.0
 
 
-class Reload(Record):
+class Reload(Record, frozen=True):
     """How a service is told to read its files again: a command, or else a signal."""
 
     signal: str = "HUP"
     command: tuple[str, ...] = ()
 
 
-class Limits(Record):
+class Limits(Record, frozen=True):
     """Resource limits and privileges, set by setpriv(1), prlimit(1), choom(1) and nice(1); None leaves them alone."""
 
     oom_score_adj: int | None = None
@@ -93,7 +93,7 @@ class Limits(Record):
     """The capability bounding set by name, such as `net_bind_service`."""
 
 
-class Service(Record):
+class Service(Record, frozen=True):
     """One supervised program: all that the supervisor knows about it.
 
     `requires`: without them it does not run. `wants`: it waits until they are ready or have failed. `after`: order
@@ -129,7 +129,7 @@ class Service(Record):
     limits: Limits = Limits()
 
 
-class Change(Record, omit_defaults=False):
+class Change(Record, frozen=True, omit_defaults=False):
     """A file that differs from what was installed: `service` names whose it is ("" when nobody's)."""
 
     path: str
@@ -137,14 +137,14 @@ class Change(Record, omit_defaults=False):
     service: str = ""
 
 
-class Action(Record, omit_defaults=False):
+class Action(Record, frozen=True, omit_defaults=False):
     """What converging does to one service."""
 
     service: str
     action: Literal["start", "stop", "restart", "reload"]
 
 
-class Plan(Record):
+class Plan(Record, frozen=True):
     """Everything that PID 1 needs to know; `services` stand in no particular order (see `start_order`)."""
 
     fqdn: str

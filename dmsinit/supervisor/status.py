@@ -1,0 +1,62 @@
+"""What the supervisor tells about services: the shapes of the control API's `status` and `events`.
+
+Scripts rely on these names (DESIGN section 6), so a field is added, never renamed.
+"""
+
+import msgspec
+
+
+class Death(msgspec.Struct, kw_only=True):
+    """How a process of a service ended: `cause` is a Reason, `detail` a sentence such as `exit code 1`."""
+
+    time: str
+    cause: str
+    detail: str
+    seconds_lived: float
+
+
+class ServiceStatus(msgspec.Struct, kw_only=True):
+    """One service as the control API shows it; all durations in seconds, memory in bytes (RSS of its process tree)."""
+
+    name: str
+    description: str
+    state: str
+    reason: str
+    detail: str
+    pid: int | None
+    uptime_seconds: float | None
+    restarts: int
+    memory_bytes: int | None
+    waiting_for: list[str]
+    last_exit: Death | None
+    deaths: list[Death]
+    since: str
+    ready_seconds: float | None
+    enabled: bool
+    processes: int
+
+
+class Event(msgspec.Struct, kw_only=True):
+    """One transition of one service; `from` and `to` are States, `reason` is a Reason."""
+
+    time: str
+    service: str
+    from_state: str = msgspec.field(name="from")
+    to_state: str = msgspec.field(name="to")
+    reason: str
+    detail: str = ""
+
+
+class Span(msgspec.Struct, kw_only=True):
+    """A stretch of the boot for `dmsctl blame`, in seconds since PID 1 began.
+
+    A phase (settings, render, …) has `began` and `ended` only. A service was `began` waiting, `spawned`, and `ended`
+    being ready; `waited_for` is what became ready last before it was spawned.
+    """
+
+    name: str
+    kind: str
+    began: float
+    spawned: float | None = None
+    ended: float | None = None
+    waited_for: str = ""
