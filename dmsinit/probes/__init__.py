@@ -1,0 +1,46 @@
+"""Does it answer? One function for each kind of probe, with one timeout around all of them.
+
+`ask` is all that others need. Kinds `process` and `notify` are not asked here: the supervisor knows by itself whether
+a process lives and what it notified. A probe never resolves names, starts no thread, and keeps no state.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+from dmsinit.plan import Probe
+from dmsinit.probes import _protocols
+from dmsinit.probes._stream import ProbeFailed
+
+__all__ = ["ProbeFailed", "RunCommand", "ask"]
+
+RunCommand = Callable[[Sequence[str]], Awaitable[int]]
+"""Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
+
+_KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
+    "tcp": _protocols.tcp,
+    "unix": _protocols.unix,
+    "file": _protocols.file,
+    "smtp": _protocols.smtp,
+    "lmtp": _protocols.lmtp,
+    "imap": _protocols.imap,
+    "milter": _protocols.milter,
+    "clamd": _protocols.clamd,
+    "redis": _protocols.redis,
+    "http": _protocols.http,
+}
+
+
+async def ask(probe: Probe, run: RunCommand) -> None:
+    """Ask once; return when the answer is right, raise ProbeFailed otherwise, at the latest after its timeout."""
+    try:
+        async with asyncio.timeout(probe.timeout_seconds):
+            if probe.kind == "command":
+                code = await run(probe.command)
+                if code != 0:
+                    raise ProbeFailed(f"{probe.command[0]} ended with exit code {code}")
+            else:
+                await _KINDS[probe.kind](probe)
+    except TimeoutError:
+        where = probe.address or " ".join(probe.command)
+        raise ProbeFailed(f"{where}: no answer within {probe.timeout_seconds:g} s") from None

@@ -1,0 +1,52 @@
+"""Connections of probes: numeric addresses and socket paths only, so that no probe ever waits for a name server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+LINE_BYTES = 1024
+"""A greeting is shorter (RFC 5321 section 4.5.3.1.5 allows 512 octets)."""
+
+
+class ProbeFailed(Exception):
+    """The daemon does not answer as it should; the message says what came instead."""
+
+
+def split_inet(address: str) -> tuple[str, int]:
+    """Split `inet:HOST:PORT` (or `HOST:PORT`); `localhost` is 127.0.0.1, IPv6 stands in brackets."""
+    host, separator, port = address.removeprefix("inet:").rpartition(":")
+    if not separator or not port.isdigit():
+        raise ProbeFailed(f"{address} is no address; write inet:HOST:PORT or unix:PATH")
+    host = host.strip("[]")
+    return ("127.0.0.1" if host in ("", "localhost") else host), int(port)
+
+
+@asynccontextmanager
+async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to `inet:HOST:PORT` or `unix:PATH`; ProbeFailed says why not."""
+    try:
+        if address.startswith(("unix:", "/")):
+            reader, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"), limit=LINE_BYTES)
+        else:
+            host, port = split_inet(address)
+            reader, writer = await asyncio.open_connection(host, port, limit=LINE_BYTES)
+    except OSError as error:
+        raise ProbeFailed(f"{address}: {error.strerror or error}") from None
+    try:
+        yield reader, writer
+    except (ConnectionError, asyncio.IncompleteReadError) as error:
+        raise ProbeFailed(f"{address}: connection closed ({error})") from None
+    finally:
+        # A probe must not linger: what is unsent is dropped, and nobody waits for the peer's farewell.
+        writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+
+
+async def read_line(reader: asyncio.StreamReader) -> str:
+    """Return one line without its end; ProbeFailed when it is too long or the peer closes instead."""
+    try:
+        line = await reader.readline()
+    except ValueError:
+        raise ProbeFailed(f"a line of more than {LINE_BYTES} bytes") from None
+    if not line:
+        raise ProbeFailed("connection closed before an answer")
+    return line.decode("latin-1").rstrip("\r\n")

@@ -1,0 +1,95 @@
+"""The command line that starts a service: privileges and limits by chain-loading util-linux in front of it.
+
+No code of ours runs between fork and exec, and PID 1 looks up no user: setpriv(1) does that in the child.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dmsinit.plan import Service
+
+MARKER = "DMSINIT_SERVICE"
+"""Environment variable that marks every process of a service, also those that left its session."""
+
+_ACCOUNT_FILES = {"user": "/etc/passwd", "group": "/etc/group"}
+
+
+class CannotStart(Exception):
+    """A service cannot be started as it is defined; the message is a sentence for the administrator."""
+
+
+def command_line(service: Service) -> list[str]:
+    """Return the argument list that runs the service with its user, groups, limits and working directory."""
+    limits = service.limits
+    argv: list[str] = []
+    if limits.oom_score_adj is not None:
+        argv += ["choom", "-n", str(limits.oom_score_adj), "--"]
+    if limits.nofile is not None:
+        argv += ["prlimit", f"--nofile={limits.nofile}:{limits.nofile}", "--"]
+    if limits.nice is not None:
+        argv += ["nice", "-n", str(limits.nice)]
+    if service.cwd not in ("", "/"):
+        argv += ["env", f"--chdir={service.cwd}"]
+    argv += _privileges(service)
+    return [*argv, *service.command]
+
+
+def _privileges(service: Service) -> list[str]:
+    limits = service.limits
+    options: list[str] = []
+    if service.user and service.user != "root":
+        options += [f"--reuid={service.user}", f"--regid={service.group or _primary_group(service.user)}"]
+        options += [f"--groups={','.join(service.groups)}"] if service.groups else ["--init-groups"]
+    elif service.group or service.groups:
+        options += [f"--regid={service.group or 'root'}"]
+        options += [f"--groups={','.join(service.groups)}"] if service.groups else ["--clear-groups"]
+    if limits.no_new_privs:
+        options.append("--no-new-privs")
+    if limits.capabilities is not None:
+        options.append("--bounding-set=-all" + "".join(f",+{name}" for name in limits.capabilities))
+    return ["setpriv", *options, "--"] if options else []
+
+
+def environment(service: Service, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a service: `base`, its own variables, and the marker. The container's secrets stay out."""
+    return {**base, **service.env, MARKER: service.name}
+
+
+def check(service: Service) -> None:
+    """Raise CannotStart when the program or an account of the service does not exist."""
+    program = service.command[0]
+    if not _executable(program):
+        raise CannotStart(f"{program} not found or not executable; install it in the image or disable the service")
+    for kind, names in (("user", (service.user,)), ("group", (service.group, *service.groups))):
+        for name in names:
+            if name and not name.isdigit() and not _account_exists(kind, name):
+                raise CannotStart(f"{kind} {name} does not exist; create it or change `{kind}` of the service")
+    if not os.path.isdir(service.cwd or "/"):
+        raise CannotStart(f"working directory {service.cwd} does not exist")
+
+
+def _executable(program: str) -> bool:
+    if "/" in program:
+        return os.access(program, os.X_OK)
+    path = os.environ.get("PATH", os.defpath)
+    return any(os.access(os.path.join(directory, program), os.X_OK) for directory in path.split(os.pathsep))
+
+
+def _primary_group(user: str) -> str:
+    """Return the gid that /etc/passwd gives `user` (passwd(5)), or the name itself, for setpriv to look up."""
+    try:
+        lines = Path("/etc/passwd").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return user
+    return next((line.split(":")[3] for line in lines if line.startswith(f"{user}:") and line.count(":") > 3), user)
+
+
+def _account_exists(kind: str, name: str) -> bool:
+    """Look into the local file only: name services may block, and PID 1 must not."""
+    try:
+        content = Path(_ACCOUNT_FILES[kind]).read_bytes()
+    except OSError:
+        return True  # let setpriv say what is wrong
+    needle = name.encode() + b":"
+    return content.startswith(needle) or b"\n" + needle in content
