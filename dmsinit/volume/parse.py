@@ -1,0 +1,142 @@
+"""Lines of the config volume's files → values, with everything that is wrong as a finding.
+
+Line by line as a mail administrator would decide: an *error* where using the line would break a daemon, hand mail
+to the wrong place or leave someone without the mailbox that stands there; a *warning* where leaving the line out is
+what the daemon would do anyway. A message never quotes anything behind a `|` or a password's key.
+"""
+
+import re
+from typing import Final
+
+from dmsinit.volume.files import ACCOUNTS, ALIASES, MASTERS, QUOTAS, Findings, Line
+from dmsinit.volume.model import Account, Alias, Master
+
+LOGIN: Final = re.compile(r"[^\s@:/|*\"\\,]+@[^\s@:/|*\"\\,]+")
+"""A login: it becomes a path below /var/mail, a field of a colon-separated file, and one word of a table."""
+
+QUOTA_SIZE: Final = re.compile(r"[0-9]+[BkMGT]|0")
+
+
+def is_login(address: str) -> bool:
+    """Tell whether an address can be the login of a mailbox."""
+    if not LOGIN.fullmatch(address):
+        return False
+    local_part, _, domain = address.partition("@")
+    return local_part not in (".", "..") and domain not in (".", "..")
+
+
+def accounts(lines: list[Line], findings: Findings) -> tuple[Account, ...]:
+    """Parse postfix-accounts.cf: login|hash[|extra]."""
+    found: dict[str, Account] = {}
+    for number, text in lines:
+        account = _account(number, text, findings)
+        if account is None:
+            continue
+        first = found.setdefault(account.address, account)
+        if first is not account:
+            _warn_of_repetition(ACCOUNTS, number, account.address, first == account, findings)
+    return tuple(found.values())
+
+
+def _account(number: int, text: str, findings: Findings) -> Account | None:
+    login, bar, rest = text.partition("|")
+    address = login.strip()
+    if not is_login(address):
+        # The text may be a hash without its login, so it is not quoted.
+        findings.error(ACCOUNTS, number, "does not begin with a login", "write user@domain|{SHA512-CRYPT}hash")
+        return None
+    if address != address.lower():
+        address = address.lower()
+        findings.warn(ACCOUNTS, number, f"the login has capitals and is read as {address}", "write it in lower case")
+    secret, _, extra = rest.partition("|")
+    if not _check_hash(ACCOUNTS, number, address, bar, secret.strip(), findings):
+        return None
+    return Account(address, secret.strip(), extra.strip())
+
+
+def _check_hash(name: str, number: int, login: str, bar: str, secret: str, findings: Findings) -> bool:
+    if not bar or not secret:
+        remedy = f"set one: setup {'email' if name == ACCOUNTS else 'dovecot-master'} update {login}"
+        findings.error(name, number, f"{login} has no password hash", remedy)
+        return False
+    if ":" in secret or " " in secret or "\t" in secret:
+        cause = f"the password hash of {login} holds a colon or a blank, which Dovecot's passwd-file cannot hold"
+        findings.error(name, number, cause, "set a password by setup, which stores a SHA512-CRYPT hash")
+        return False
+    if secret[0] not in "{$":
+        cause = f"the password hash of {login} does not name its scheme, so Dovecot takes it as CRYPT"
+        findings.warn(name, number, cause, "put {SCHEME} in front of it")
+    return True
+
+
+def _warn_of_repetition(name: str, number: int, key: str, same: bool, findings: Findings) -> None:
+    if same:
+        findings.warn(name, number, f"repeats the line of {key} and is skipped", "delete it")
+    else:
+        findings.warn(name, number, f"{key} stands here again; only its first line counts", "delete one of the two")
+
+
+def masters(lines: list[Line], findings: Findings) -> tuple[Master, ...]:
+    """Parse dovecot-masters.cf: name|hash."""
+    found: dict[str, Master] = {}
+    for number, text in lines:
+        name, bar, secret = (part.strip() for part in text.partition("|"))
+        if not name or any(character in name for character in ": \t*"):
+            cause = "does not begin with the name of a master user (no colon, blank or asterisk)"
+            findings.error(MASTERS, number, cause, "write name|{SHA512-CRYPT}hash")
+            continue
+        secret = secret.partition("|")[0].strip()
+        if not _check_hash(MASTERS, number, name, bar, secret, findings):
+            continue
+        master = Master(name, secret)
+        first = found.setdefault(name, master)
+        if first is not master:
+            _warn_of_repetition(MASTERS, number, name, first == master, findings)
+    return tuple(found.values())
+
+
+def aliases(lines: list[Line], findings: Findings) -> tuple[Alias, ...]:
+    """Parse postfix-virtual.cf (virtual(5), logical lines): alias target[,target …]."""
+    found: dict[str, Alias] = {}
+    for number, text in lines:
+        key, value = split_key(text)
+        alias = Alias(key.lower(), split_targets(value))
+        if not alias.targets:
+            findings.warn(ALIASES, number, f"the alias {key} has no recipient and is skipped", "write: alias recipient")
+        elif key.endswith("@"):
+            findings.warn(ALIASES, number, f"the alias {key} has no domain and is skipped", "write: user@domain target")
+        elif (first := found.setdefault(alias.address, alias)) is not alias:
+            _warn_of_repetition(ALIASES, number, alias.address, first == alias, findings)
+    return tuple(found.values())
+
+
+def split_key(text: str) -> tuple[str, str]:
+    """Split a logical line of a postmap(1) table into key and value; blanks inside double quotes belong to the key."""
+    if text.startswith('"') and (end := text.find('"', 1)) > 0:
+        rest = text[end + 1 :].split(None, 1) if text[end + 1 : end + 2].strip() else ["", text[end + 1 :].strip()]
+        return text[: end + 1] + rest[0], rest[1] if len(rest) > 1 else ""
+    parts = text.split(None, 1)
+    return parts[0], parts[1] if len(parts) > 1 else ""
+
+
+def split_targets(value: str) -> tuple[str, ...]:
+    """Split a list of recipients at commas and blanks outside of double quotes."""
+    if '"' not in value:
+        return tuple(value.replace(",", " ").split())
+    return tuple(re.findall(r'(?:"(?:[^"\\]|\\.)*"?|[^\s,"])+', value))
+
+
+def quotas(lines: list[Line], findings: Findings) -> dict[str, str]:
+    """Parse dovecot-quotas.cf: address:size."""
+    found: dict[str, str] = {}
+    for number, text in lines:
+        key, _, value = text.partition(":")
+        address, size = key.strip().lower(), value.strip()
+        if not address or ":" in size:
+            findings.warn(QUOTAS, number, "is not address:size and is skipped", "write for example anna@hill.test:5G")
+        elif not QUOTA_SIZE.fullmatch(size):
+            cause = f"{size or 'nothing'} is not a size, so the quota of {address} is skipped"
+            findings.warn(QUOTAS, number, cause, "write digits and one of B, k, M, G, T, or 0 for no limit")
+        elif found.setdefault(address, size) != size:
+            _warn_of_repetition(QUOTAS, number, address, False, findings)
+    return found
