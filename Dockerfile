@@ -1,0 +1,50 @@
+# A mail server whose PID 1 is dmsinit. What changes rarely comes first: a change of our code rebuilds the last two steps.
+FROM docker.io/library/debian:13-slim
+
+# Ids first, so that they stay what volumes know them as: docker (5000) owns the mail, syslog the log files.
+RUN groupadd --gid 5000 docker \
+ && useradd --uid 5000 --gid docker --home-dir /home/docker --create-home --shell /usr/sbin/nologin docker \
+ && groupadd --system syslog \
+ && useradd --system --gid syslog --home-dir /nonexistent --shell /usr/sbin/nologin syslog \
+ && groupadd --system dmsinit \
+ && printf '#!/bin/sh\n# Daemons are started by dmsinit alone, never by a package.\nexit 101\n' > /usr/sbin/policy-rc.d \
+ && chmod 755 /usr/sbin/policy-rc.d
+
+# dbconfig-no-thanks: opendmarc would bring a MariaDB client along. The snakeoil key pair is made on a user's machine
+# when it is asked for; one that everybody can download protects nothing.
+RUN export DEBIAN_FRONTEND=noninteractive \
+ && apt-get update -qq \
+ && apt-get install -qq --yes --no-install-recommends \
+      postfix postfix-ldap postfix-pcre postfix-policyd-spf-python \
+      dovecot-imapd dovecot-ldap dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve \
+      opendkim opendkim-tools opendmarc dbconfig-no-thanks \
+      rsyslog cron logrotate \
+      python3-minimal python3-aiofiles python3-anyio python3-h11 python3-jinja2 python3-msgspec python3-prometheus-client \
+      ca-certificates curl iproute2 openssl procps ssl-cert tzdata \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+      /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
+
+RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services \
+ && chown syslog:root /var/log/mail \
+ && ln -s mail/mail.log /var/log/mail.log
+
+LABEL org.opencontainers.image.title=docker-mailserver \
+      org.opencontainers.image.description="Mail server container with dmsinit as PID 1" \
+      org.opencontainers.image.licenses=MIT
+EXPOSE 25 587 465 110 143 993 995 4190
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["dms-healthcheck"]
+CMD ["dmsinit"]
+
+COPY . /usr/share/dmsinit/
+ARG DMS_RELEASE=edge
+ENV DMS_RELEASE=$DMS_RELEASE
+RUN cd /usr/share/dmsinit \
+ && mv dmsinit /usr/lib/python3/dist-packages/ \
+ && mv bin/* /usr/local/bin/ && rmdir bin \
+ && python3 -I -m compileall -q /usr/lib/python3/dist-packages/dmsinit \
+ && cd /usr/local/bin && for name in \
+      addmailuser updatemailuser delmailuser listmailuser addalias delalias listalias setquota delquota \
+      adddovecotmasteruser updatedovecotmasteruser deldovecotmasteruser listdovecotmasteruser open-dkim rspamd-dkim \
+      addrelayhost addsaslpassword excluderelaydomain restrict-access fail2ban; \
+    do ln -s setup "$name"; done

@@ -1,0 +1,72 @@
+# One word for each thing; `make` alone lists them. Everything that a machine lacks is installed on the way.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help up down image shell logs test lint fmt unit integration image-test docs bench-boot
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+say = @printf '\n== %s\n' "$(1)"
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+# --- run it
+
+up: ## build, start a mail server for example.test, send a message and read it
+	@tools/demo.py up
+
+down: ## stop that mail server and forget its mail
+	@tools/demo.py down
+
+shell: ## a shell inside it
+	@tools/demo.py shell
+
+logs: ## follow its log
+	@tools/demo.py logs
+
+image: ## build the image (tag dmsinit:latest)
+	@tools/engine image
+	@echo "Next: make up, or make image-test"
+
+# --- check it
+
+test: $(READY) ## everything: lint, unit, integration and image tests
+	@$(MAKE) --no-print-directory lint
+	@tools/engine image
+	$(call say,all tests)
+	@$(PY) -m pytest -q tests </dev/null
+	@echo "Everything passed."
+
+lint: $(READY) ## ruff and mypy --strict
+	$(call say,lint)
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy dmsinit tests tools
+
+fmt: $(READY) ## correct format and imports
+	@$(VENV)/bin/ruff check --fix --quiet . || true
+	@$(VENV)/bin/ruff format .
+
+unit: $(READY) ## unit tests (seconds)
+	@$(PY) -m pytest -q tests/unit </dev/null
+
+integration: $(READY) ## tests with real child processes and sockets
+	@$(PY) -m pytest -q tests/integration </dev/null
+
+image-test: $(READY) ## tests that drive the built image on real ports
+	@tools/engine image
+	@$(PY) -m pytest -q tests/image </dev/null
+
+docs: $(READY) ## write the generated reference pages again
+	@$(PY) tools/docs.py
+
+bench-boot: $(READY) ## how long a boot takes, against its critical path
+	@tools/engine image
+	@$(PY) tests/bench/boot.py
+
+# --- tools
+
+$(READY): pyproject.toml tools/venv
+	@tools/venv $(VENV)
+	@touch $@
