@@ -10,7 +10,7 @@ RUN groupadd --gid 5000 docker \
  && printf '#!/bin/sh\n# Daemons are started by dmsinit alone, never by a package.\nexit 101\n' > /usr/sbin/policy-rc.d \
  && chmod 755 /usr/sbin/policy-rc.d
 
-# dbconfig-no-thanks: opendmarc would bring a MariaDB client along. The snakeoil key pair is made on a user's machine
+# dbconfig-no-thanks and systemd-standalone-sysusers: else opendmarc brings a MariaDB client and cron all of systemd. The snakeoil key pair is made on a user's machine
 # when it is asked for; one that everybody can download protects nothing.
 RUN export DEBIAN_FRONTEND=noninteractive \
  && apt-get update -qq \
@@ -18,7 +18,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       postfix postfix-ldap postfix-pcre postfix-policyd-spf-python \
       dovecot-imapd dovecot-ldap dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve \
       opendkim opendkim-tools opendmarc dbconfig-no-thanks \
-      rsyslog cron logrotate \
+      rsyslog cron logrotate systemd-standalone-sysusers \
       python3-minimal python3-aiofiles python3-anyio python3-h11 python3-jinja2 python3-msgspec python3-prometheus-client \
       ca-certificates curl iproute2 openssl procps ssl-cert tzdata \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \

@@ -29,7 +29,7 @@ IMAGE: Final = os.environ.get("DMS_IMAGE", "localhost/dmsinit:latest")
 BASE: Final = "docker.io/library/debian:13-slim"
 MIRROR: Final = os.environ.get("DMS_DEBIAN_MIRROR", "http://deb.debian.org")
 
-PODMAN_PACKAGES: Final = "podman runc netavark aardvark-dns nftables iptables ca-certificates".split()
+PODMAN_PACKAGES: Final = ["podman", "runc", "netavark", "aardvark-dns", "nftables", "iptables", "ca-certificates"]
 PULL_SECONDS: Final = 60
 """How long docker.io may take for the base image (30 MB) before it is made from Debian's mirror instead."""
 
@@ -58,6 +58,12 @@ class Engine:
     def environ(self) -> dict[str, str]:
         return {**os.environ, **self.environment}
 
+    @property
+    def run_options(self) -> list[str]:
+        """Return what `run` needs here: podman leaves health checks to systemd and complains where there is none."""
+        without_systemd = self.name == "podman" and not Path("/run/systemd/private").exists()
+        return ["--no-healthcheck"] if without_systemd else []
+
     def succeeds(self, *arguments: str, timeout: float | None = None) -> bool:
         """Return whether a command ends with 0 within `timeout` seconds; its output is dropped."""
         return succeeds(self.name, *arguments, env=self.environ, timeout=timeout)
@@ -68,7 +74,7 @@ class Engine:
             [self.name, *arguments], env=self.environ, stdin=subprocess.DEVNULL, capture_output=True, text=True
         )
         if result.returncode:
-            raise EngineError(f"cannot run {self.name} {arguments[0]}: {result.stderr.strip()}")
+            raise EngineError(f"cannot do `{self.name} {' '.join(arguments[:2])} …`: {result.stderr.strip()}")
         return result.stdout
 
 
@@ -238,8 +244,9 @@ def main(arguments: list[str]) -> int:
             print(engine.name)
         case ["env"]:
             print("\n".join(f"{name}={value}" for name, value in engine.environment.items()))
-        case _:
-            os.execvpe(engine.name, [engine.name, *arguments], engine.environ)
+        case [command, *rest]:
+            options = engine.run_options if command == "run" else []
+            os.execvpe(engine.name, [engine.name, command, *options, *rest], engine.environ)
     return 0
 
 
