@@ -1,0 +1,101 @@
+"""What the control server can ask of the running system; the composition root implements it.
+
+Plain methods answer at once from memory. Coroutines may take long; the server never cancels `operate`, `signal` and
+`apply` when a client goes away, because half a restart helps nobody.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from dmsinit.plan import Plan
+from dmsinit.supervisor.status import Event, ServiceStatus, Span
+
+Verb = Literal["start", "stop", "restart", "reload"]
+VERBS: tuple[Verb, ...] = ("start", "stop", "restart", "reload")
+
+
+class Status(msgspec.Struct, kw_only=True):
+    """The whole system at one moment: the answer to `GET /v1/status`. Fields are added, never renamed.
+
+    `ready` is what /readyz says; `problems` are sentences for people; `memory_bytes` is the RSS of PID 1 itself.
+    """
+
+    state: Literal["booting", "ready", "degraded", "stopping"]
+    ready: bool
+    services: Sequence[ServiceStatus]
+    fqdn: str
+    version: str
+    release: str
+    uptime_seconds: float
+    problems: Sequence[str] = ()
+    memory_bytes: int | None = None
+    event_loop: str = ""
+    """How children are waited for: `pidfd`, or `sigchld` where pidfds are blocked."""
+
+
+class Operations(Protocol):
+    """Everything that the control API and the metrics port offer.
+
+    Where a service is named, NoSuchService says that it does not exist; OperationFailed says why a goal was not
+    reached; ProblemsFound says what is wrong with the configuration.
+    """
+
+    def status(self) -> Status:
+        """Return the state of the system and of all services, the disabled ones included."""
+
+    def service(self, name: str) -> ServiceStatus:
+        """Return one service. Raises NoSuchService."""
+
+    async def operate(self, name: str, verb: Verb, *, wait: bool) -> ServiceStatus:
+        """Start, stop, restart or reload a service; with `wait`, return when it is ready (or stopped).
+
+        Raises NoSuchService and OperationFailed.
+        """
+
+    async def signal(self, name: str, signal: str) -> ServiceStatus:
+        """Send a signal (name without SIG, or number) to a service's main process.
+
+        Raises NoSuchService, and OperationFailed when no process runs or no such signal exists.
+        """
+
+    def log_lines(self, name: str, lines: int) -> Sequence[str]:
+        """Return up to `lines` of the last log lines of a service, oldest first. Raises NoSuchService."""
+
+    def follow_log(self, name: str, lines: int) -> AsyncIterator[str]:
+        """Yield the last `lines` log lines, then each new one, for ever. Raises NoSuchService at the first step.
+
+        It is closed (`aclose`) when the client goes away; a slow reader must not make it hold more than a bounded
+        number of lines.
+        """
+
+    def events(self, limit: int) -> Sequence[Event]:
+        """Return up to `limit` of the last transitions, oldest first."""
+
+    def follow_events(self, limit: int) -> AsyncIterator[Event]:
+        """Yield up to `limit` of the last transitions, then each new one, for ever; closed like `follow_log`."""
+
+    def blame(self) -> Sequence[Span]:
+        """Return the stretches of the boot, phases and services."""
+
+    def plan(self) -> Plan | None:
+        """Return the plan in force; None before the first one."""
+
+    async def plan_changes(self, *, diff: bool) -> Mapping[str, object]:
+        """Return `{"changes": [Change…], "actions": [Action…]}`: what apply would do.
+
+        With `diff`, also `"diffs": {path: unified diff}`. Raises ProblemsFound and OperationFailed.
+        """
+
+    async def apply(self, *, dry_run: bool) -> Mapping[str, object]:
+        """Carry out what `plan_changes` tells, and return it. Raises ProblemsFound and OperationFailed."""
+
+    def livez(self) -> tuple[bool, Sequence[str]]:
+        """Return whether dmsinit itself works, and if not, why."""
+
+    def readyz(self) -> tuple[bool, Sequence[str]]:
+        """Return whether mail can be served, and if not, what is missing, one sentence each."""
+
+    async def metrics(self, *, openmetrics: bool) -> bytes:
+        """Return all metrics as OpenMetrics 1.0 or in the Prometheus text format 0.0.4."""

@@ -1,0 +1,66 @@
+"""Accepting clients: a bounded number of them at a time, and no spinning when descriptors run out.
+
+asyncio's own server accepts without a bound, and reports every failed accept of its backlog when descriptors run out;
+hence this loop.
+"""
+
+import asyncio
+import errno
+import socket
+from typing import Final
+
+from dmsinit.control.connection import Answer, Deadlines, converse
+from dmsinit.control.peer import Peer, identify
+
+MAX_CLIENTS: Final = 256
+"""With 20 services, PID 1 then stays below the soft limit of 1,024 descriptors that some engines give it."""
+
+RETRY_SECONDS: Final = 1.0
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+async def serve(
+    listener: socket.socket,
+    answer: Answer,
+    *,
+    max_clients: int = MAX_CLIENTS,
+    deadlines: Deadlines = Deadlines(),  # noqa: B008 -- immutable
+) -> None:
+    """Answer every client of a listening, non-blocking socket until cancelled; then hang up on all and close it.
+
+    Clients beyond `max_clients` wait in the kernel's backlog. When no descriptor is left, accepting rests for a second.
+    """
+    slots = asyncio.Semaphore(max_clients)
+    try:
+        async with asyncio.TaskGroup() as clients:
+            while True:
+                await slots.acquire()
+                connection = await _accept(listener)
+                clients.create_task(_attend(connection, answer, deadlines)).add_done_callback(lambda _: slots.release())
+    finally:
+        listener.close()
+
+
+async def _accept(listener: socket.socket) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, _ = await loop.sock_accept(listener)
+        except OSError as error:
+            # accept(2): errors of the new connection (ECONNABORTED, EPERM, network errors) are to be retried
+            if error.errno in (errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP):
+                raise
+            if error.errno in _EXHAUSTED:
+                await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return connection
+
+
+async def _attend(connection: socket.socket, answer: Answer, deadlines: Deadlines) -> None:
+    try:
+        peer: Peer | None = identify(connection) if connection.family == socket.AF_UNIX else None
+        reader, writer = await asyncio.open_connection(sock=connection, limit=2 * 16 * 1024)
+    except OSError:  # the client has gone already
+        connection.close()
+        return
+    await converse(reader, writer, answer, peer=peer, deadlines=deadlines)
