@@ -1,0 +1,28 @@
+"""Supervision of processes: spawning, states, readiness, health, restart policy, ordering, shutdown, log capture.
+
+Knows no daemon by name; what to run stands in the Plan. `Supervisor` is the whole, `Unit` the life of one service,
+`Children` the one owner of waiting.
+"""
+
+from dmsinit.supervisor.children import Child, Children, Exit
+from dmsinit.supervisor.errors import NoSuchService, OperationFailed
+from dmsinit.supervisor.states import Reason, State
+from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
+from dmsinit.supervisor.supervisor import Supervisor
+from dmsinit.supervisor.world import World
+
+__all__ = [
+    "Child",
+    "Children",
+    "Death",
+    "Event",
+    "Exit",
+    "NoSuchService",
+    "OperationFailed",
+    "Reason",
+    "ServiceStatus",
+    "Span",
+    "State",
+    "Supervisor",
+    "World",
+]

@@ -156,8 +156,7 @@ class Children:
             reaped = os.waitid(os.P_PID, info.si_pid, os.WEXITED | os.WNOHANG)
             if reaped is not None:
                 self._deliver(reaped)
-        assert self._loop is not None
-        self._loop.call_soon(self._reap)
+        asyncio.get_running_loop().call_soon(self._reap)
 
     def _deliver(self, info: os.waitid_result) -> None:
         child = self._owned.pop(info.si_pid, None)
@@ -190,7 +189,7 @@ def spawn_process(
     previous = os.umask(umask)
     try:
         return os.posix_spawnp(
-            argv[0], argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_EVERY_SIGNAL
+            argv[0], list(argv), env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_EVERY_SIGNAL
         )
     finally:
         os.umask(previous)

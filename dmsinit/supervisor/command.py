@@ -52,7 +52,7 @@ def _privileges(service: Service) -> list[str]:
 
 
 def environment(service: Service, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: `base`, its own variables, and the marker. The container's secrets stay out."""
+    """Return the environment of a service: `base`, its own variables, the marker; the container's secrets stay out."""
     return {**base, **service.env, MARKER: service.name}
 
 

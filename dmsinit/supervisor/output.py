@@ -62,8 +62,8 @@ class LogFile:
 class Output:
     """The output of one service over all its lives."""
 
-    def __init__(self, file: LogFile | None, *, lines: int = RING_LINES) -> None:
-        self.ring: deque[str] = deque(maxlen=lines)
+    def __init__(self, file: LogFile | None) -> None:
+        self.ring: deque[str] = deque(maxlen=RING_LINES)
         self.bytes_read = 0
         self._file = file
         self._partial = b""
@@ -133,8 +133,7 @@ class Output:
             self._file.write(data)
         pieces = (self._partial + data).split(b"\n")
         self._partial = pieces.pop()[:LINE_BYTES]
-        assert self.ring.maxlen is not None
-        for piece in pieces[-self.ring.maxlen :]:
+        for piece in pieces[-RING_LINES:]:
             line = piece[:LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
             self.ring.append(line)
             for follower in self._followers:

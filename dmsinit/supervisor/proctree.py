@@ -10,7 +10,7 @@ ever looked at is not found.
 """
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 from dmsinit.supervisor.command import MARKER
@@ -43,47 +43,58 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0].decode())
 
 
-def snapshot() -> dict[int, Process]:
-    """Return all processes that can be seen, zombies left out."""
-    processes: dict[int, Process] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            process = read_process(int(entry))
-            if process is not None and process.state not in "ZX":
-                processes[process.pid] = process
-    return processes
+class Snapshot:
+    """All processes that can be seen at one moment, zombies left out; looked at once for many services."""
+
+    def __init__(self) -> None:
+        self.processes: dict[int, Process] = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                process = read_process(int(entry))
+                if process is not None and process.state not in "ZX":
+                    self.processes[process.pid] = process
+        self.children: dict[int, list[Process]] = {}
+        for process in self.processes.values():
+            self.children.setdefault(process.parent, []).append(process)
+        self._markers: dict[int, str | None] = {}
+
+    def marker(self, pid: int) -> str | None:
+        """Return the name of the service that the environment of `pid` at exec carries, or None."""
+        if pid not in self._markers:
+            self._markers[pid] = read_marker(pid)
+        return self._markers[pid]
 
 
 def members(
-    processes: Mapping[int, Process], *, name: str, main: int | None, sessions: Collection[int], reaper: int
-) -> set[int]:
-    """Return the pids in `processes` that belong to the service `name`; `reaper` is the pid that inherits orphans."""
-    children: dict[int, list[int]] = {}
-    for process in processes.values():
-        children.setdefault(process.parent, []).append(process.pid)
-    found = {p.pid for p in processes.values() if p.session in sessions and p.pid != reaper}
-    if main is not None and main in processes:
-        found.add(main)
-    found |= {pid for pid in children.get(reaper, ()) if pid not in found and marked(pid, name)}
+    snapshot: Snapshot, *, name: str, main: int | None, sessions: Collection[int], reaper: int
+) -> list[Process]:
+    """Return the processes of the service `name`; `reaper` is the pid that inherits orphans."""
+    found = {p.pid: p for p in snapshot.processes.values() if p.session in sessions and p.pid != reaper}
+    if main is not None and main in snapshot.processes:
+        found[main] = snapshot.processes[main]
+    for orphan in snapshot.children.get(reaper, ()):
+        if orphan.pid not in found and snapshot.marker(orphan.pid) == name:
+            found[orphan.pid] = orphan
     queue = list(found)
     while queue:
-        for pid in children.get(queue.pop(), ()):
-            if pid not in found:
-                found.add(pid)
-                queue.append(pid)
-    return found
+        for process in snapshot.children.get(queue.pop(), ()):
+            if process.pid not in found:
+                found[process.pid] = process
+                queue.append(process.pid)
+    return list(found.values())
 
 
-def marked(pid: int, name: str) -> bool:
-    """Say whether the environment that `pid` was executed with carries the marker of the service `name`."""
+def read_marker(pid: int) -> str | None:
+    """Return the marker in the environment that `pid` was executed with (proc_pid_environ(5)), or None."""
     try:
         fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return False
+        return None
     try:
         data = os.read(fd, 65536)
     except OSError:
-        return False
+        return None
     finally:
         os.close(fd)
-    return f"{MARKER}={name}".encode() in data.split(b"\0")
+    prefix = f"{MARKER}=".encode()
+    return next((item[len(prefix) :].decode() for item in data.split(b"\0") if item.startswith(prefix)), None)

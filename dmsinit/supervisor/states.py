@@ -64,8 +64,8 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
 RUNNING: Final = frozenset({_S.STARTING, _S.READY, _S.UNHEALTHY, _S.RELOADING, _S.STOPPING})
 """States in which a process of the service exists."""
 
-SETTLED: Final = frozenset({_S.READY, _S.UNHEALTHY, _S.RELOADING, _S.STOPPED, _S.FAILED, _S.EXITED, _S.DISABLED})
-"""States that end the waiting of services which only `want` this one or come `after` it."""
+ANSWERING: Final = frozenset({_S.READY, _S.UNHEALTHY, _S.RELOADING})
+"""States in which the service has become ready and is expected to answer."""
 
 
 class TransitionError(Exception):

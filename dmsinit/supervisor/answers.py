@@ -1,0 +1,59 @@
+"""Does a service answer? Asked until it does (readiness), and then for ever (health)."""
+
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from dmsinit.plan import Health, Probe, Readiness
+from dmsinit.probes import ProbeFailed, ask
+from dmsinit.supervisor.world import World
+
+_FIRST_PAUSE_SECONDS: Final = 0.002
+_LONGEST_PAUSE_SECONDS: Final = 0.1
+"""Pauses between readiness probes grow from one to the other: quick daemons are not waited for, slow ones let alone."""
+
+
+class Answers:
+    """The probes of one service; `last_seconds` is how long the last good answer took."""
+
+    def __init__(self, world: World) -> None:
+        self.last_seconds: float | None = None
+        self._world = world
+
+    async def at_last(self, ready: Readiness) -> str | None:
+        """Ask until the answer is right; return None then, or the last problem when the time is up."""
+        if ready.probe.kind == "process":
+            return None
+        problem, pause = "no answer", _FIRST_PAUSE_SECONDS
+        with anyio.move_on_after(ready.timeout_seconds):
+            while True:
+                now = await self._problem(ready.probe)
+                if now is None:
+                    return None
+                problem = now
+                await anyio.sleep(pause)
+                pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        return problem
+
+    async def no_more(self, health: Health | None, tell: Callable[[str | None], None]) -> str:
+        """Ask for ever, `tell` each result; return what was wrong when it failed too often in a row."""
+        failures = 0
+        while health is not None:
+            await anyio.sleep(health.interval_seconds)
+            problem = await self._problem(health.probe)
+            tell(problem)
+            failures = 0 if problem is None else failures + 1
+            if failures >= health.failures:
+                return f"{failures} health probes in a row failed, the last: {problem}"
+        await anyio.sleep_forever()
+        return ""
+
+    async def _problem(self, probe: Probe) -> str | None:
+        began = self._world.clock()
+        try:
+            await ask(probe, self._world.run)
+        except ProbeFailed as error:
+            return str(error)
+        self.last_seconds = self._world.clock() - began
+        return None

@@ -1,0 +1,243 @@
+"""All services together: order at start and stop, operations by people, and converging to a new Plan."""
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Final, Literal
+
+import anyio
+import anyio.abc
+
+from dmsinit.plan import Action, Change, Plan, actions, dependencies
+from dmsinit.supervisor.errors import NoSuchService, OperationFailed
+from dmsinit.supervisor.proctree import Process, Snapshot
+from dmsinit.supervisor.states import ANSWERING, Reason, State
+from dmsinit.supervisor.status import ServiceStatus
+from dmsinit.supervisor.tree import signal_number
+from dmsinit.supervisor.unit import Unit
+from dmsinit.supervisor.world import World
+
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
+"""A defect that strikes again at once must not spin PID 1."""
+
+_DOWN: Final = frozenset({State.STOPPED, State.DISABLED, State.EXITED, State.FAILED})
+
+
+class Supervisor:
+    """Runs what the Plan says. Knows no daemon by name."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.units: dict[str, Unit] = {}
+        self.plan: Plan | None = None
+        self._group: anyio.abc.TaskGroup | None = None
+
+    async def run(self, started: Callable[[], None]) -> None:
+        """Host the lives of all services until cancelled; call `started` when services may be added."""
+        async with anyio.create_task_group() as group:
+            self._group = group
+            started()
+            await anyio.sleep_forever()
+
+    # Converging
+
+    async def converge(self, plan: Plan, changes: Iterable[Change], reason: Reason) -> list[Action]:
+        """Make what runs be what `plan` says, by the smallest action for each service; return what was done.
+
+        Raises OperationFailed when a service does not take its new configuration, after all actions were tried.
+        """
+        todo = actions(self.plan, plan, changes)
+        gone = [unit for name, unit in self.units.items() if name not in {s.name for s in plan.services}]
+        self.plan = plan
+        for service in plan.services:
+            unit = self.units.get(service.name)
+            if unit is None:
+                self._add(Unit(service, self.world, self.units.get))
+            else:
+                unit.service = service
+                if service.enabled:
+                    unit.set_enabled(True)
+        failures: list[OperationFailed] = []
+        async with anyio.create_task_group() as group:
+            for action in todo:
+                if action.action == "start":
+                    self.units[action.service].want_up(reason)
+                else:
+                    group.start_soon(self._act, action, reason, failures)
+        for unit in [*gone, *(self.units[s.name] for s in plan.services if not s.enabled)]:
+            unit.set_enabled(False)
+        for unit in gone:
+            del self.units[unit.name]
+        if failures:
+            lines = [line for failure in failures for line in failure.log_lines]
+            raise OperationFailed("\n".join(str(failure) for failure in failures), log_lines=lines)
+        return todo
+
+    async def _act(self, action: Action, reason: Reason, failures: list[OperationFailed]) -> None:
+        unit = self.units[action.service]
+        try:
+            if action.action == "stop":
+                await self._stop(unit, reason)
+            elif action.action == "reload" and unit.state in (State.READY, State.UNHEALTHY):
+                await unit.reload(reason)
+            elif unit.wanted:
+                await self._restart(unit, reason)
+        except OperationFailed as failure:
+            failures.append(failure)
+
+    def _add(self, unit: Unit) -> None:
+        self.units[unit.name] = unit
+        if self._group is None:
+            raise RuntimeError("the supervisor does not run yet")
+        self._group.start_soon(self._guarded_life, unit)
+
+    async def _guarded_life(self, unit: Unit) -> None:
+        """Live; a defect of ours in one life is told, and that service begins anew while all others run on."""
+        while True:
+            try:
+                await unit.live()
+            except Exception:  # noqa: BLE001 - the guard of DESIGN section 1: PID 1 outlives its own defects
+                self.world.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
+                await anyio.sleep(_PAUSE_AFTER_DEFECT_SECONDS)
+                await unit.recover()
+
+    # Operations by people
+
+    def unit(self, name: str) -> Unit:
+        """Return a service by name, or raise NoSuchService."""
+        if name not in self.units:
+            raise NoSuchService(name, self.units)
+        return self.units[name]
+
+    async def operate(
+        self, name: str, verb: Literal["start", "stop", "restart", "reload"], *, wait: bool
+    ) -> ServiceStatus:
+        """Start, stop, restart or reload; with `wait`, return when it is ready (or stopped)."""
+        unit = self.unit(name)
+        if not unit.service.enabled and verb != "stop":
+            raise OperationFailed(f"cannot {verb} {name}: it is disabled by the configuration; enable it there")
+        if verb == "reload":
+            await unit.reload(Reason.OPERATOR)
+        elif wait:
+            await {"start": self._start, "stop": self._stop, "restart": self._restart}[verb](unit, Reason.OPERATOR)
+        elif verb == "stop":
+            unit.want_down(Reason.OPERATOR)
+        elif verb == "start":
+            unit.want_up(Reason.OPERATOR)
+        else:
+            unit.want_restart(Reason.OPERATOR)
+        return self.status(name)
+
+    def signal(self, name: str, signal: str) -> ServiceStatus:
+        """Send a signal to the main process of a service."""
+        unit = self.unit(name)
+        try:
+            number = signal_number(signal)
+        except ValueError as error:
+            raise OperationFailed(f"cannot signal {name}: {error}") from None
+        unit.send_signal(number)
+        return self.status(name)
+
+    async def _start(self, unit: Unit, reason: Reason) -> None:
+        before = unit.starts
+        unit.want_up(reason)
+        await self._until_up(unit, before if unit.state not in ANSWERING else before - 1, "start")
+
+    async def _restart(self, unit: Unit, reason: Reason) -> None:
+        before = unit.starts
+        unit.want_restart(reason)
+        await self._until_up(unit, before, "restart")
+
+    async def _stop(self, unit: Unit, reason: Reason) -> None:
+        for dependent in self.units.values():
+            if unit.name in dependent.service.requires and dependent.wanted:
+                await self._stop(dependent, Reason.DEPENDENCY)
+        unit.want_down(reason)
+        while unit.state not in _DOWN:
+            await unit.changed.wait()
+
+    async def _until_up(self, unit: Unit, starts_before: int, verb: str) -> None:
+        """Return when a life that began after `starts_before` is ready; raise OperationFailed when it is not to be."""
+        while True:
+            began = unit.starts > starts_before
+            if began and (unit.fulfilled or (unit.service.type == "oneshot" and unit.state is State.EXITED)):
+                return
+            if began and unit.state in (State.FAILED, State.BACKOFF, State.EXITED):
+                raise unit.failed(f"cannot {verb} {unit.name}: {unit.detail}")
+            if not unit.wanted and unit.state in (State.STOPPED, State.DISABLED):
+                raise unit.failed(f"cannot {verb} {unit.name}: somebody stopped it meanwhile")
+            if unit.state is State.WAITING and (stuck := self._never_coming(unit)):
+                raise unit.failed(f"cannot {verb} {unit.name}: it requires {stuck}, which is not up; start that first")
+            await unit.changed.wait()
+
+    def _never_coming(self, unit: Unit) -> str:
+        required = (self.units[name] for name in unit.service.requires if name in self.units)
+        return next((other.name for other in required if not other.wanted and not other.fulfilled), "")
+
+    # The whole
+
+    async def until_ready(self) -> None:
+        """Return when every enabled service that is not `late` is ready (a oneshot: done)."""
+        while missing := self.missing():
+            await missing[0].changed.wait()
+
+    def missing(self) -> list[Unit]:
+        """Return the enabled services, `late` ones left out, that are not ready."""
+        return [
+            unit
+            for unit in self.units.values()
+            if unit.service.enabled
+            and not unit.service.late
+            and not (unit.state is State.READY or (unit.service.type == "oneshot" and unit.state is State.EXITED))
+        ]
+
+    def come_up(self) -> None:
+        """Let the `late` services start."""
+        self.world.up = True
+        self.world.up_changed.fire()
+
+    async def stop_all(self, reason: Reason) -> None:
+        """Stop every service, each after those that come after it."""
+        async with anyio.create_task_group() as group:
+            for unit in self.units.values():
+                group.start_soon(self._stop_in_order, unit, reason)
+
+    async def _stop_in_order(self, unit: Unit, reason: Reason) -> None:
+        for dependent in list(self.units.values()):
+            if unit.name in dependencies(dependent.service) or (dependent.service.late and not unit.service.late):
+                while dependent.state not in _DOWN:
+                    await dependent.changed.wait()
+        unit.want_down(reason)
+        while unit.state not in _DOWN:
+            await unit.changed.wait()
+
+    def members(self, name: str, snapshot: Snapshot | None = None) -> Sequence[Process]:
+        """Return the processes of a service."""
+        return self.unit(name).tree.members(snapshot)
+
+    def status(self, name: str) -> ServiceStatus:
+        """Return one service as the control API shows it."""
+        return self._status(self.unit(name), Snapshot())
+
+    def statuses(self) -> list[ServiceStatus]:
+        """Return all services, in the order of their names."""
+        snapshot = Snapshot()
+        return [self._status(self.units[name], snapshot) for name in sorted(self.units)]
+
+    def _status(self, unit: Unit, snapshot: Snapshot) -> ServiceStatus:
+        members = unit.tree.members(snapshot)
+        memory = sum(resident_bytes(process.pid) for process in members)
+        return unit.status(memory if members else None, len(members))
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the resident set size of a process (proc_pid_statm(5)), 0 when it has ended."""
+    with suppress(OSError, ValueError, IndexError):
+        fd = os.open(f"/proc/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(fd, 256).split()[1]) * _PAGE_BYTES
+        finally:
+            os.close(fd)
+    return 0

@@ -1,0 +1,102 @@
+"""The processes of one service, from spawn to the last descendant: started, found, and ended as one thing."""
+
+import os
+import signal
+from collections.abc import Iterable
+from typing import Final
+
+import anyio
+
+from dmsinit.plan import Service, Stop
+from dmsinit.supervisor import command, ending
+from dmsinit.supervisor.children import Child
+from dmsinit.supervisor.output import LogFile, Output
+from dmsinit.supervisor.proctree import Process, Snapshot, members
+from dmsinit.supervisor.world import World
+
+_LEFTOVER_GRACE_SECONDS: Final = 1.0
+"""Time for what the main process left behind: it was told to end with it, or has lost its parent by a crash."""
+_KILL_ROUNDS: Final = 5
+"""A tree that forks while it is killed needs more than one look."""
+
+
+class Tree:
+    """The process tree of a service and what it writes; at most one main process at a time."""
+
+    def __init__(self, service: Service, world: World) -> None:
+        self.name = service.name
+        self.child: Child | None = None
+        self.spawned_at = 0.0
+        logged = world.log_directory is not None and service.stdout == "log"
+        self.output = Output(LogFile(f"{world.log_directory}/{service.name}.log") if logged else None)
+        self._world = world
+        self._sessions: set[int] = set()
+
+    @property
+    def alive(self) -> bool:
+        return self.child is not None and self.child.alive
+
+    def spawn(self, service: Service) -> Child:
+        """Start the main process; CannotStart or OSError says why not."""
+        command.check(service)
+        pipe = self.output.open_pipe()
+        try:
+            self.child = self._world.children.spawn(
+                command.command_line(service),
+                env=command.environment(service, self._world.environment),
+                stdout=1 if service.stdout == "inherit" else pipe,
+                stderr=pipe,
+                umask=int(service.umask, 8),
+            )
+        finally:
+            os.close(pipe)
+        self._sessions = {self.child.pid}
+        self.spawned_at = self._world.clock()
+        return self.child
+
+    def members(self, snapshot: Snapshot | None = None) -> list[Process]:
+        """Return all processes of the service, and remember their sessions, which outlive a killed parent."""
+        if self.child is None:
+            return []
+        seen = snapshot or Snapshot()
+        main = self.child.pid if self.child.alive else None
+        found = members(seen, name=self.name, main=main, sessions=self._sessions, reaper=os.getpid())
+        self._sessions |= {process.session for process in found} - {os.getsid(0), 0}
+        return found
+
+    async def end(self, stop: Stop) -> None:
+        """End the main process politely, then everything that is left of the service."""
+        if self.child is not None and self.child.alive:
+            self.members()
+            if stop.command:
+                await self._world.run(stop.command, self.output)
+            else:
+                self.child.send_signal(signal_number(stop.signal))
+            with anyio.move_on_after(stop.grace_seconds):
+                await self.child.wait()
+        number = int(signal.SIGTERM)
+        for _ in range(1 + _KILL_ROUNDS):
+            left = self.members()
+            if not left:
+                return
+            if self.alive:  # its grace is over
+                number = signal.SIGKILL
+            ending.send(left, number)
+            with anyio.move_on_after(_LEFTOVER_GRACE_SECONDS):
+                await ending.gone(left)
+            number = signal.SIGKILL
+        self._world.log.error(f"{self.name}: processes {_pids(self.members())} do not end, not even when killed")
+
+
+def _pids(processes: Iterable[Process]) -> str:
+    return ", ".join(str(process.pid) for process in processes)
+
+
+def signal_number(name: str) -> int:
+    """Return the number of a signal given as `TERM`, `SIGTERM` or `15`; ValueError when there is none."""
+    if name.isdigit():
+        return int(signal.Signals(int(name)))
+    try:
+        return int(signal.Signals[f"SIG{name.upper().removeprefix('SIG')}"])
+    except KeyError:
+        raise ValueError(f"{name} is not a signal; write a name such as HUP or a number") from None

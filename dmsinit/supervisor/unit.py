@@ -1,0 +1,341 @@
+"""The life of one service, as one readable coroutine: `live`.
+
+Everybody else only says what is wanted (`want_up`, `want_down`, `want_restart`, `reload`); the life brings the service
+there, through the states of states.py. Exactly one task runs `live`, so no two starts of a service ever overlap.
+"""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import anyio
+
+from dmsinit.log import timestamp
+from dmsinit.plan import Service
+from dmsinit.supervisor.answers import Answers
+from dmsinit.supervisor.backoff import Backoff
+from dmsinit.supervisor.children import Exit
+from dmsinit.supervisor.command import CannotStart
+from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
+from dmsinit.supervisor.oom import kills
+from dmsinit.supervisor.pulse import Pulse
+from dmsinit.supervisor.states import ANSWERING, RUNNING, Reason, State, check
+from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
+from dmsinit.supervisor.tree import Tree, signal_number
+from dmsinit.supervisor.world import World
+
+DEATHS_KEPT: Final = 10
+
+
+class Verdict(NamedTuple):
+    """Why a process has to go although it lives."""
+
+    reason: Reason
+    detail: str
+
+
+class Ending(NamedTuple):
+    """How one life ended; `final` means that another try would not help."""
+
+    reason: Reason
+    detail: str
+    success: bool
+    healthy_seconds: float = 0.0
+    final: bool = False
+
+
+class Unit:
+    """One service: its definition, its state, its processes, its past."""
+
+    def __init__(self, service: Service, world: World, find: Callable[[str], "Unit | None"]) -> None:
+        self.service = service
+        self.state = State.STOPPED if service.enabled else State.DISABLED
+        self.reason = Reason.BOOT
+        self.detail = ""
+        self.since = time.time()
+        self.starts = 0
+        self.restarts = 0
+        self.deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
+        self.waiting_for: list[str] = []
+        self.wanted = False
+        self.changed = Pulse()
+        self.tree = Tree(service, world)
+        self.answers = Answers(world)
+        self.ready_seconds: float | None = None
+        self.span = Span(name=service.name, kind="service", began=world.clock())
+        self._world = world
+        self._find = find
+        self._why = Reason.BOOT
+        self._demand = Pulse()
+        self._scope: anyio.CancelScope | None = None
+        self._ready_at: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.service.name
+
+    @property
+    def settled(self) -> bool:
+        """Nobody who merely wants this service, or comes after it, has to wait for it any longer."""
+        return self.state in ANSWERING or self.state is State.BACKOFF or not (self.wanted or self.state in RUNNING)
+
+    @property
+    def fulfilled(self) -> bool:
+        """Who requires this service may run."""
+        return self.state in ANSWERING or (self.service.type == "oneshot" and self.state is State.EXITED)
+
+    # What others want of it
+
+    def want_up(self, reason: Reason) -> None:
+        """Make it run, as soon as what it waits for is there; no effect on one that is wanted already."""
+        if not self.wanted:
+            self.wanted, self._why = True, reason
+            self._demand.fire()
+
+    def want_down(self, reason: Reason) -> None:
+        """Make it stop, and stay so until somebody wants it up."""
+        self.wanted, self._why = False, reason
+        if self._scope is not None:
+            self._scope.cancel()
+        elif self.state in (State.FAILED, State.EXITED):
+            self._to(State.STOPPED, reason)
+
+    def want_restart(self, reason: Reason) -> None:
+        """Stop what runs and start anew; start one that does not run."""
+        if self._scope is None:
+            self.want_up(reason)
+        else:
+            self.wanted, self._why = True, reason
+            self._scope.cancel()
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Follow a new definition of a service that does not run."""
+        if enabled and self.state is State.DISABLED:
+            self._to(State.STOPPED, Reason.CONFIG_CHANGED)
+        elif not enabled and self.state in (State.STOPPED, State.EXITED, State.FAILED):
+            self._to(State.DISABLED, Reason.CONFIG_CHANGED)
+
+    async def reload(self, reason: Reason) -> None:
+        """Make it read its files again and see that it answers after that; OperationFailed says why not."""
+        how, child = self.service.reload, self.tree.child
+        if how is None:
+            raise self.failed(f"cannot reload {self.name}: it has no way to reload; restart it")
+        if self.state not in (State.READY, State.UNHEALTHY) or child is None:
+            raise self.failed(f"cannot reload {self.name}: it is {self.state}; start it first")
+        self._to(State.RELOADING, reason)
+        problem = ""
+        if how.command:
+            code = await self._world.run(how.command, self.tree.output)
+            problem = f"{' '.join(how.command)} ended with exit code {code}" if code else ""
+        else:
+            child.send_signal(signal_number(how.signal))
+        problem = problem or await self.answers.at_last(self.service.ready) or ""
+        if self.state is not State.RELOADING:
+            raise self.failed(f"cannot reload {self.name}: it ended meanwhile ({self.detail})")
+        if problem:
+            self._to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
+            raise self.failed(f"cannot reload {self.name}: {problem}")
+        self._to(State.READY, reason)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the main process; OperationFailed when there is none."""
+        if self.tree.child is None or not self.tree.alive:
+            raise self.failed(f"cannot signal {self.name}: it is {self.state}; start it first")
+        self.tree.child.send_signal(number)
+
+    # The life
+
+    async def live(self) -> None:
+        """Bring the service to where it is wanted, for ever."""
+        while True:
+            while not self.wanted:
+                await self._demand.wait()
+            with anyio.CancelScope() as scope:
+                self._scope = scope
+                await self._keep_up()
+            self._scope = None
+            if scope.cancel_called:
+                await self._go_down()
+            else:
+                self.wanted = False
+
+    async def recover(self) -> None:
+        """Begin anew after a defect of ours: end what runs, and forget in which state it was."""
+        self._scope = None
+        await self.tree.end(self.service.stop)
+        self.state = State.STOPPED
+        self.changed.fire()
+
+    async def _keep_up(self) -> None:
+        """Start it and start it again, as its policy says, until it is done or given up."""
+        backoff = Backoff(self.service.restart)
+        reason, detail = self._why, ""
+        while True:
+            self._to(State.WAITING, reason, detail)
+            await self._until_it_may_start()
+            end = await self._one_life(reason)
+            if not self._wants_restart(end):
+                return self._rest(end)
+            delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=self._world.clock())
+            if delay is None:
+                return self._rest(end._replace(final=True))
+            self.restarts += 1
+            reason, detail = end.reason, end.detail
+            self._to(State.BACKOFF, reason, f"{detail}; next start in {delay:.1f} s" if delay else detail)
+            if delay:
+                await anyio.sleep(delay)
+
+    def _wants_restart(self, end: Ending) -> bool:
+        if end.final or (self.service.type == "oneshot" and end.success):
+            return False
+        policy = self.service.restart.policy
+        return policy == "always" or (policy == "on-failure" and not end.success)
+
+    def _rest(self, end: Ending) -> None:
+        """It ended for good: done (`exited`), or given up (`failed`)."""
+        ended_by_itself = end.reason in (Reason.EXITED, Reason.SIGNALLED)
+        if end.success or (ended_by_itself and not end.final and self.service.restart.policy == "never"):
+            self._to(State.EXITED, end.reason, end.detail)
+        else:
+            self._to(State.FAILED, end.reason, end.detail)
+            self._world.log.error(self.failure(f"{self.name} has failed and stays down: {end.detail}"))
+
+    async def _until_it_may_start(self) -> None:
+        while blocker := self._blocker():
+            self.span.waited_for = blocker.name
+            await blocker.changed.wait()
+        while self.service.late and not self._world.up:
+            await self._world.up_changed.wait()
+
+    def _blocker(self) -> "Unit | None":
+        """Return one of the services that this one has to wait for, and note all of them."""
+        service = self.service
+        hard = [unit for name in service.requires if (unit := self._find(name)) and not unit.fulfilled]
+        soft = [unit for name in (*service.wants, *service.after) if (unit := self._find(name)) and not unit.settled]
+        self.waiting_for = list(dict.fromkeys(unit.name for unit in hard + soft))
+        return next(iter(hard + soft), None)
+
+    async def _one_life(self, reason: Reason) -> Ending:
+        """Spawn it and see it through to its end; whatever it leaves behind is gone when this returns."""
+        self._to(State.STARTING, reason)
+        self.starts += 1
+        self._ready_at = None
+        try:
+            child = self.tree.spawn(self.service)
+        except (CannotStart, OSError) as error:
+            return Ending(Reason.EXITED, f"cannot start {self.name}: {error}", False, final=True)
+        if self.span.spawned is None:
+            self.span.spawned = self.tree.spawned_at
+        kills_before = kills()
+        verdict: Verdict | None = None
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                nonlocal verdict
+                verdict = await self._watch_answers()
+                group.cancel_scope.cancel()
+
+            if self.service.type != "oneshot":
+                group.start_soon(watch)
+            await child.wait()
+            group.cancel_scope.cancel()
+        if verdict is not None and child.alive:
+            self._to(State.STOPPING, *verdict)
+            self._world.log.warn(self.failure(f"{self.name} is restarted: {verdict.detail}"))
+        await self.tree.end(self.service.stop)
+        return self._bury(await child.wait(), verdict, kills_before)
+
+    async def _watch_answers(self) -> Verdict:
+        """Return when the process has to go although it lives: it did not become ready, or it stopped answering."""
+        ready = self.service.ready
+        problem = await self.answers.at_last(ready)
+        if problem is not None:
+            return Verdict(Reason.READY_TIMEOUT, f"not ready within {ready.timeout_seconds:g} s ({problem})")
+        self._ready_at = self._world.clock()
+        self.ready_seconds = self._ready_at - self.tree.spawned_at
+        if self.span.ended is None:
+            self.span.ended = self._ready_at
+        self._to(State.READY, self.reason)
+        self.tree.members()  # learn the sessions of the whole tree while parents and children are still together
+        return Verdict(Reason.PROBE_FAILED, await self.answers.no_more(self.service.health, self._health_is))
+
+    def _health_is(self, problem: str | None) -> None:
+        """Take the result of a health probe: None, or what was wrong."""
+        if problem is not None and self.state is State.READY:
+            self._to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
+        elif problem is None and self.state is State.UNHEALTHY:
+            self._to(State.READY, Reason.PROBE_FAILED, "answers again")
+
+    def _bury(self, result: Exit, verdict: Verdict | None, kills_before: int | None) -> Ending:
+        """Note how the process ended, and say so where people look."""
+        now = self._world.clock()
+        lived = now - self.tree.spawned_at
+        healthy = now - self._ready_at if self._ready_at is not None else 0.0
+        reason, detail = verdict or _cause(result, kills_before)
+        self.deaths.append(Death(time=timestamp(), cause=reason, detail=detail, seconds_lived=round(lived, 3)))
+        self.tree.output.drain()
+        self.tree.output.note(f"[dmsinit] {self.name} ended: {detail}")
+        success = result.success and verdict is None
+        if verdict is None and not (success and self.service.type == "oneshot"):
+            self._world.log.warn(self.failure(f"{self.name} ended after {lived:.1f} s: {detail}"))
+        return Ending(reason, detail, success, healthy)
+
+    async def _go_down(self) -> None:
+        """End what runs, because somebody wants it down or anew."""
+        if self.state in RUNNING:
+            if self.state is not State.STOPPING:
+                self._to(State.STOPPING, self._why)
+            await self.tree.end(self.service.stop)
+            self.tree.output.drain()
+            self.tree.output.note(f"[dmsinit] {self.name} stopped")
+        self._to(State.STOPPED, self._why)
+
+    # What others see
+
+    def failed(self, sentence: str) -> OperationFailed:
+        """Return an error for whoever asked, with the last log lines of the service."""
+        return OperationFailed(sentence, log_lines=self.tree.output.tail(EXCERPT_LINES))
+
+    def failure(self, sentence: str) -> str:
+        """Return the sentence with the last log lines of the service, for the log."""
+        tail = self.tree.output.tail(EXCERPT_LINES)
+        return "\n".join((sentence, *(f"  {self.name} | {line}" for line in tail)))
+
+    def status(self, memory_bytes: int | None, processes: int) -> ServiceStatus:
+        child = self.tree.child if self.tree.alive else None
+        return ServiceStatus(
+            name=self.name,
+            description=self.service.description,
+            state=self.state,
+            reason=self.reason,
+            detail=self.detail,
+            pid=child.pid if child else None,
+            uptime_seconds=round(self._world.clock() - self.tree.spawned_at, 3) if child else None,
+            restarts=self.restarts,
+            memory_bytes=memory_bytes,
+            waiting_for=list(self.waiting_for),
+            last_exit=self.deaths[-1] if self.deaths else None,
+            deaths=list(self.deaths),
+            since=timestamp(self.since),
+            ready_seconds=self.ready_seconds,
+            enabled=self.service.enabled,
+            processes=processes,
+        )
+
+    def _to(self, state: State, reason: Reason, detail: str = "") -> None:
+        """Make a transition: the only place where the state changes."""
+        check(self.name, self.state, state)
+        old, self.state, self.reason, self.detail, self.since = self.state, state, reason, detail, time.time()
+        self._world.events.publish(
+            Event(time=timestamp(), service=self.name, from_state=old, to_state=state, reason=reason, detail=detail)
+        )
+        self._world.log.debug(f"{self.name}: {old} → {state} ({reason}{': ' + detail if detail else ''})")
+        self.changed.fire()
+
+
+def _cause(result: Exit, kills_before: int | None) -> tuple[Reason, str]:
+    if result.signal == signal.SIGKILL and kills_before is not None and (kills() or 0) > kills_before:
+        return Reason.OOM_KILLED, "killed by the kernel: out of memory"
+    return (Reason.EXITED if result.signal is None else Reason.SIGNALLED), str(result)
