@@ -1,0 +1,245 @@
+"""dmsctl: see and operate what runs in this container.
+
+Each command is a function of the parsed arguments that prints and returns the exit code: 0 done, 1 failed, 2 usage,
+3 no such service, 4 cannot reach dmsinit. `--json` prints what the control API answered, unchanged.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from dmsinit.cli import _views as views
+from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, checked, tell
+from dmsinit.control.client import Pending, Unreachable, quote, request
+
+PROGRAM = "dmsctl"
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[Arguments], int] = arguments.command
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+        return code
+    except ProblemReceived as problem:
+        if getattr(arguments, "json", False):
+            print(json.dumps(problem.document))
+        else:
+            tell(PROGRAM, problem)
+        return problem.exit_code
+    except Unreachable as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return UNREACHABLE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader, such as head(1), had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="See and operate the services of this mail server.",
+        epilog="Exit status: 0 done, 1 failed, 2 usage, 3 no such service, 4 cannot reach dmsinit.",
+    )  # fmt: skip
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[Arguments], int], what: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=what, description=what)
+        one.add_argument("--json", action="store_true", help="print the answer of the control API")
+        one.set_defaults(command=command, verb=name)
+        return one
+
+    add("status", _status, "what runs, since when, with how much memory").add_argument("name", nargs="?")
+    for verb, what in (
+        ("start", "start services"),
+        ("stop", "stop services"),
+        ("restart", "stop and start services"),
+        ("reload", "let services read their configuration again"),
+    ):
+        one = add(verb, _operate, what)
+        one.add_argument("names", nargs="+", metavar="NAME", help="a service, or `all`")
+        one.add_argument(
+            "--wait", action=argparse.BooleanOptionalAction, default=True,
+            help="return when it is done (default), or at once",
+        )  # fmt: skip
+    one = add("signal", _signal, "send a signal to a service's main process")
+    one.add_argument("name", metavar="NAME")
+    one.add_argument("signal", metavar="SIGNAL", help="such as HUP or USR1")
+    one = add("logs", _logs, "what a service wrote")
+    one.add_argument("name", metavar="NAME")
+    _followable(one)
+    _followable(add("events", _events, "the transitions of services"))
+    one = add("plan", _plan, "what `apply` would change")
+    one.add_argument("--diff", action="store_true", help="show the lines that differ")
+    one.add_argument("--current", action="store_true", help="print the plan in force, as JSON")
+    one = add("apply", _apply, "bring files and services in line with the configuration")
+    one.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    one = add("render", _render, "render the configuration and check it, without a running server")
+    one.add_argument("--check", action="store_true", required=True, help="change nothing (the only mode)")
+    add("metrics", _metrics, "the metrics, as Prometheus reads them")
+    add("health", _health, "exit 0 when the server is ready; for HEALTHCHECK")
+    add("blame", _blame, "the boot explained: what took how long, and what waited for what")
+    add("version", _version, "the version of the running dmsinit, and the release of the image")
+    return parser
+
+
+def _followable(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until interrupted")
+    parser.add_argument("-n", "--lines", type=_count, default=100, metavar="N", help="begin N lines back (default 100)")
+
+
+def _count(argument: str) -> int:
+    if not (argument.isascii() and argument.isdecimal()) or int(argument) > 100_000:
+        raise argparse.ArgumentTypeError(f"{argument} is not a number from 0 to 100000")
+    return int(argument)
+
+
+def _get(target: str) -> Any:
+    return checked(request("GET", target)).json()
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+
+
+# Asking
+
+
+def _status(arguments: Arguments) -> int:
+    if arguments.name:
+        one = _get(f"/v1/services/{quote(arguments.name)}")
+        _print_json(one) if arguments.json else print(views.description(one))
+        return DONE
+    status = _get("/v1/status")
+    _print_json(status) if arguments.json else print(views.overview(status))
+    return DONE
+
+
+def _metrics(arguments: Arguments) -> int:
+    exposition = checked(request("GET", "/metrics")).body().decode()
+    _print_json({"text": exposition}) if arguments.json else sys.stdout.write(exposition)
+    return DONE
+
+
+def _health(arguments: Arguments) -> int:
+    reply = request("GET", "/readyz")
+    reasons = reply.body().decode("utf-8", "replace").splitlines()
+    if arguments.json:
+        _print_json({"ready": reply.status == 200, "reasons": reasons[1:]})
+    elif reply.status != 200:
+        print("; ".join(reasons))
+    return DONE if reply.status == 200 else FAILED
+
+
+def _version(arguments: Arguments) -> int:
+    status = _get("/v1/status")
+    found = {"version": status["version"], "release": status["release"]}
+    _print_json(found) if arguments.json else print(f"dmsinit {found['version']} (release {found['release']})")
+    return DONE
+
+
+def _blame(arguments: Arguments) -> int:
+    blame = _get("/v1/blame")
+    if arguments.json:
+        _print_json(blame)
+    else:
+        from dmsinit.cli._blame import timeline
+
+        print(timeline(blame))
+    return DONE
+
+
+# Following
+
+
+def _logs(arguments: Arguments) -> int:
+    target = f"/v1/services/{quote(arguments.name)}/logs?lines={arguments.lines}"
+    return _follow(target, arguments, lambda record: str(record["line"]))
+
+
+def _events(arguments: Arguments) -> int:
+    return _follow(f"/v1/events?limit={arguments.lines}", arguments, views.event)
+
+
+def _follow(target: str, arguments: Arguments, show: Callable[[Any], str]) -> int:
+    reply = checked(request("GET", target + ("&follow=true" if arguments.follow else "")))
+    for record in reply.lines():
+        print(json.dumps(record, ensure_ascii=False) if arguments.json else show(record), flush=arguments.follow)
+    return DONE
+
+
+# Operating
+
+
+def _operate(arguments: Arguments) -> int:
+    names = _all(arguments.verb) if arguments.names == ["all"] else list(dict.fromkeys(arguments.names))
+    began = time.monotonic()  # all are asked at once: the supervisor orders them
+    wait = "true" if arguments.wait else "false"
+    pending = [Pending("POST", f"/v1/services/{quote(name)}/{arguments.verb}?wait={wait}") for name in names]
+    code = DONE
+    answers: list[Any] = []
+    for one in pending:
+        try:
+            answer = checked(one.reply()).json()
+        except ProblemReceived as problem:
+            answer = problem.document
+            if not arguments.json:
+                tell(PROGRAM, problem)
+            code = max(code, problem.exit_code)
+        else:
+            if not arguments.json:
+                print(views.outcome(answer, time.monotonic() - began if arguments.wait else None))
+        answers.append(answer)
+    if arguments.json:
+        _print_json(answers[0] if len(answers) == 1 else answers)
+    return code
+
+
+def _all(verb: str) -> list[str]:
+    services = _get("/v1/services")
+    if verb == "reload":
+        return [one["name"] for one in services if one["state"] in ("ready", "unhealthy")]
+    return [one["name"] for one in services if one["enabled"]]
+
+
+def _signal(arguments: Arguments) -> int:
+    target = f"/v1/services/{quote(arguments.name)}/signal?signal={quote(arguments.signal)}"
+    one = checked(request("POST", target)).json()
+    _print_json(one) if arguments.json else print(f"{one['name']}: signalled")
+    return DONE
+
+
+def _plan(arguments: Arguments) -> int:
+    if arguments.current:
+        _print_json(_get("/v1/plan/current"))
+        return DONE
+    changes = _get("/v1/plan?diff=true" if arguments.diff else "/v1/plan")
+    _print_json(changes) if arguments.json else print(views.changes(changes) or "nothing would change")
+    return DONE
+
+
+def _apply(arguments: Arguments) -> int:
+    changes = checked(request("POST", f"/v1/apply?dry_run={'true' if arguments.dry_run else 'false'}")).json()
+    _print_json(changes) if arguments.json else print(views.changes(changes) or "nothing to do")
+    return DONE
+
+
+def _render(_arguments: Arguments) -> int:
+    try:
+        os.execvp("dmsinit", ["dmsinit", "render", "--check"])  # noqa: S606 -- no shell is what we want
+    except OSError as error:
+        print(f"{PROGRAM}: cannot run dmsinit: {error.strerror}; run this in the image", file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
