@@ -42,7 +42,7 @@ lint: $(READY) ## ruff and mypy --strict
 	$(call say,lint)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/mypy dmsinit tests tools
+	@MYPYPATH=tools $(VENV)/bin/mypy dmsinit tests tools
 
 fmt: $(READY) ## correct format and imports
 	@$(VENV)/bin/ruff check --fix --quiet . || true

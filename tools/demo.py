@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
@@ -55,8 +54,7 @@ def up(engine: Engine) -> None:
     start(engine)
     log = BootLog(engine)
     try:
-        for address, password in ACCOUNTS.items():
-            add_account(engine, address, password)
+        add_accounts(engine)
         log.wait_until_up()
     finally:
         log.close()
@@ -96,13 +94,20 @@ def start(engine: Engine) -> None:
     engine.output(*command, *engine.run_options, IMAGE)
 
 
-def add_account(engine: Engine, address: str, password: str) -> None:
-    """Add an account unless an earlier `make up` did; a server without accounts waits for the first one."""
+def add_accounts(engine: Engine) -> None:
+    """Add the accounts that an earlier `make up` did not; a server without accounts waits for the first one."""
     accounts = DATA / "config" / "postfix-accounts.cf"
-    if accounts.exists() and f"{address}|" in accounts.read_text():
-        return
-    say(f"  setup email add {address} …")
-    engine.output("exec", NAME, "setup", "email", "add", address, password)
+    known = accounts.read_text() if accounts.exists() else ""
+    for address, password in ACCOUNTS.items():
+        if f"{address}|" in known:
+            continue
+        say(f"  setup email add {address} …")
+        try:
+            engine.output("exec", NAME, "setup", "email", "add", address, password)
+        except EngineError:
+            if engine.output("inspect", "--format", "{{.State.Running}}", NAME).strip() == "true":
+                raise
+            return  # it ended: its log says why
 
 
 class BootLog:
@@ -116,23 +121,20 @@ class BootLog:
         )  # fmt: skip
 
     def wait_until_up(self) -> None:
-        """Return when the server says that it is up, or raise DemoError with the last lines of its log."""
-        tail: deque[str] = deque(maxlen=20)
+        """Show the log until the server says that it is up; raise DemoError if it ends or takes too long."""
         watchdog = threading.Timer(READY_SECONDS, self._process.kill)
         watchdog.start()
         try:
             assert self._process.stdout is not None
             for line in self._process.stdout:
-                tail.append(line.rstrip())
-                say(f"  {tail[-1]}")
+                say(f"  {line.rstrip()}")
                 if "is up and running" in line:
                     return
         finally:
             watchdog.cancel()
         raise DemoError(
-            f"cannot use the demo server: it ended, or was not up within {READY_SECONDS} s; the last lines of its log:\n"
-            + "\n".join(f"    {line}" for line in tail)
-            + f"\nAll of it: tools/engine logs {NAME}"
+            f"cannot use the demo server: it ended, or was not up within {READY_SECONDS} s; "
+            f"its log is above, and again by: tools/engine logs {NAME}"
         )
 
     def close(self) -> None:

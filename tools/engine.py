@@ -158,7 +158,17 @@ def build_image(engine: Engine) -> None:
         command.append("--format=docker")  # the OCI format has no HEALTHCHECK
     if release := os.environ.get("DMS_RELEASE"):
         command.append(f"--build-arg=DMS_RELEASE={release}")
+    before = image_id(engine)
     show(f"building {IMAGE} with {engine.name}", [*command, "."], engine.environ)
+    if before and before != image_id(engine):
+        engine.succeeds("image", "rm", before)  # nobody's now, unless a container still runs from it
+
+
+def image_id(engine: Engine) -> str:
+    """Return the id of IMAGE, or "" when there is none."""
+    if not engine.succeeds("image", "inspect", IMAGE):
+        return ""
+    return engine.output("image", "inspect", "--format", "{{.Id}}", IMAGE).strip()
 
 
 def ensure_base(engine: Engine) -> None:
