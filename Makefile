@@ -59,11 +59,13 @@ image-test: $(READY) ## tests that drive the built image on real ports
 	@$(PY) -m pytest -q tests/image </dev/null
 
 docs: $(READY) ## write the generated reference pages again
-	@$(PY) tools/docs.py
+	@$(PY) -m dmsinit.settings > docs/reference/environment.md.new
+	@mv docs/reference/environment.md.new docs/reference/environment.md
+	@echo "Written: docs/reference/environment.md"
 
 bench-boot: $(READY) ## how long a boot takes, against its critical path
 	@tools/engine image
-	@$(PY) tests/bench/boot.py
+	@$(PY) -m tests.bench.boot
 
 # --- tools
 

@@ -173,7 +173,7 @@ class Server:
         raise AssertionError(f"{text!r} is not in the log of {self.name}:\n{''.join(lines)}")
 
     def wait_until_up(self, count: int = 1) -> "Server":
-        """Wait for the line that says so (the `count`th, after restarts); right after `start` this sets boot_seconds."""
+        """Wait for the line that says so (the `count`th, after restarts); after `start` this sets boot_seconds."""
         self.wait_for_log(UP, count)
         self.boot_seconds = time.monotonic() - self._began
         return self
