@@ -16,7 +16,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-_EVERY_SIGNAL: Final = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+from dmsinit.spawn import spawn_process
+
 _REAP_BATCH: Final = 256
 """Orphans reaped before the event loop gets its turn again: a storm of thousands must not stop the clock."""
 
@@ -166,30 +167,3 @@ class Children:
             child._end(Exit(info.si_status, None))
         else:
             child._end(Exit(None, info.si_status))
-
-
-def spawn_process(
-    argv: Sequence[str],
-    *,
-    env: Mapping[str, str],
-    stdin: int | None,
-    stdout: int | None,
-    stderr: int | None,
-    umask: int = 0o022,
-) -> int:
-    """Start a process and return its pid; whoever calls this must hand the pid to `Children.adopt`."""
-    actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
-    for target, source in enumerate((stdin, stdout, stderr)):
-        if source is None:
-            mode = os.O_RDONLY if target == 0 else os.O_WRONLY
-            actions.append((os.POSIX_SPAWN_OPEN, target, "/dev/null", mode, 0))
-        else:
-            actions.append((os.POSIX_SPAWN_DUP2, source, target))
-    # The umask is the process's, not the thread's: PID 1 has one thread, and nothing runs between these lines.
-    previous = os.umask(umask)
-    try:
-        return os.posix_spawnp(
-            argv[0], list(argv), env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_EVERY_SIGNAL
-        )
-    finally:
-        os.umask(previous)

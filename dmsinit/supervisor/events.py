@@ -27,11 +27,13 @@ class Events:
                 follower.get_nowait()
             follower.put_nowait(event)
 
-    async def follow(self) -> AsyncIterator[Event]:
-        """Yield events from now on, for ever; a follower that is too slow loses the oldest."""
+    async def follow(self, limit: int) -> AsyncIterator[Event]:
+        """Yield the last `limit` events, then new ones for ever; a follower that is too slow loses the oldest."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_FOLLOWER_EVENTS)
         self._followers.add(queue)
         try:
+            for event in list(self.recent)[-limit:] if limit > 0 else ():
+                yield event
             while True:
                 yield await queue.get()
         finally:

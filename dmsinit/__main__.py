@@ -1,0 +1,50 @@
+"""`dmsinit`: PID 1 without an argument, `dmsinit render …` the one-shot child that writes the configuration.
+
+Signal handlers come before any other import: the kernel drops TERM for a PID 1 that has none.
+"""
+
+import signal
+
+early_signals: list[int] = []
+"""TERM and INT that came before the event loop could take them."""
+
+for _number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(_number, lambda number, _frame: early_signals.append(number))
+
+import sys  # noqa: E402
+import time  # noqa: E402
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["render"]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        from dmsinit.render.main import main as render
+
+        return render(arguments[1:])
+    if arguments:
+        sys.stderr.write("usage: dmsinit            run the mail server (as PID 1 of a container)\n")
+        sys.stderr.write("       dmsinit render …   write the configuration; see dmsinit render --help\n")
+        return 2
+    began = _process_began()
+    from dmsinit.spawn import start_render
+
+    rendering = start_render("--boot")  # first, so that it works while the rest is imported
+    from dmsinit.init import run
+
+    return run(rendering, began=began, early_signals=early_signals)
+
+
+def _process_began() -> float:
+    """Return when this process was started, on the monotonic clock (proc_pid_stat(5), field 22; ticks of 10 ms)."""
+    import os
+
+    with open("/proc/self/stat", "rb") as stat:
+        ticks = int(stat.read().rsplit(b")", 1)[1].split()[19])
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - max(age, 0.0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,266 @@
+"""The composition root: boot, watch, converge, stop. Reads like the table of contents of the design."""
+
+import asyncio
+import os
+import signal
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import anyio.abc
+
+from dmsinit.control.api import Api
+from dmsinit.control.listeners import ListenError, tcp_listener, unix_listener
+from dmsinit.control.messages import Request
+from dmsinit.control.peer import group_id
+from dmsinit.control.server import serve
+from dmsinit.inotify import Watcher
+from dmsinit.log import Log, from_environment
+from dmsinit.problem import ProblemsFound
+from dmsinit.rendering import MissingHostName, NoAccounts, Rendered, RenderFailed, finish
+from dmsinit.spawn import RenderProcess, start_render
+from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
+from dmsinit.system import System
+
+CONFIG_VOLUME: Final = "/tmp/docker-mailserver"  # noqa: S108 - the contract's mount point
+SERVICE_LOGS: Final = Path("/var/log/supervisor")
+ACCOUNT_WAIT_SECONDS: Final = 120
+ACCOUNT_REMINDER_SECONDS: Final = 10
+SHUTDOWN_SECONDS: Final = 55
+"""The documented compose file gives 60 s: what does not end within this is killed with the container."""
+PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
+EX_OK: Final = 0
+EX_SOFTWARE: Final = 70
+EX_CONFIG: Final = 78
+_PASSED_ON: Final = ("PATH", "TZ", "LANG", "LC_ALL")
+"""What services get of the container's environment; the rest may hold secrets, and is rendered into files."""
+
+
+class Init:
+    """PID 1 of the container."""
+
+    def __init__(self, *, began: float, log: Log) -> None:
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        self.log = log
+        self.children = Children()
+        self.supervisor = Supervisor(World(self.children, log, environment, SERVICE_LOGS))
+        self.system = System(self.supervisor, began)
+        self._watcher = Watcher()
+        self._applying = asyncio.Lock()
+        self._flow = anyio.CancelScope()
+        self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def main(self, rendering: RenderProcess, early_signals: list[int]) -> int:
+        """Run until somebody or something ends it; return the exit status."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.log.error(f"defect in the event loop: {context}"))
+        self.system.phases.append(Span(name="start", kind="phase", began=self.system.began, ended=time.monotonic()))
+        self.children.open()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, EX_OK)
+        if early_signals:
+            self._end(EX_OK)
+        async with anyio.create_task_group() as group:
+            await group.start(self._host_supervisor)
+            group.start_soon(self._guarded, "control socket", self._serve_control)
+            group.start_soon(self._boot_and_watch, rendering, group)
+            code = await self._exit
+            await self._shut_down()
+            group.cancel_scope.cancel()
+        return code
+
+    # Boot
+
+    async def _boot_and_watch(self, rendering: RenderProcess, group: anyio.abc.TaskGroup) -> None:
+        """Boot, then carry out what changes, until the flow is cancelled; a boot that fails ends the container."""
+        with self._flow:
+            try:
+                await self._boot(rendering)
+            except MissingHostName:
+                self._give_up("the container has no fully qualified host name", EX_OK)
+            except ProblemsFound as error:
+                count = len(error.problems)
+                self._give_up(f"{count} problem{'s' if count > 1 else ''} in the configuration", EX_CONFIG)
+            except NoAccounts:
+                self._give_up(f"no mail account within {ACCOUNT_WAIT_SECONDS} s", EX_CONFIG)
+            except (RenderFailed, OperationFailed) as error:
+                self._give_up(str(error), EX_SOFTWARE)
+            except Exception:  # noqa: BLE001 - a defect at boot ends the container in order, with its cause
+                self._give_up(f"defect at boot:\n{traceback.format_exc()}", EX_SOFTWARE)
+            else:
+                group.start_soon(self._guarded, "metrics port", self._serve_metrics)
+                group.start_soon(self._guarded, "announcing", self._announce)
+                await self._guarded("watching the configuration", self._watch)
+
+    async def _boot(self, rendering: RenderProcess) -> None:
+        """Settings → render → Plan → converge, for the first time."""
+        self._watcher.watch([CONFIG_VOLUME])  # from the first moment: what changes while we boot is not missed
+        rendered = await self._render_with_accounts(rendering)
+        self.system.phases += rendered.phases
+        self.system.fqdn = rendered.plan.fqdn
+        self.log.set_level(rendered.plan.log_level)
+        await self.supervisor.converge(rendered.plan, rendered.changes, Reason.BOOT)
+        self.system.render, self.system.change = self._render, self.apply
+
+    async def _render_with_accounts(self, rendering: RenderProcess) -> Rendered:
+        """Render; while there is no account yet, wait for one, as a new user adds it to the running container."""
+        deadline = time.monotonic() + ACCOUNT_WAIT_SECONDS
+        while True:
+            try:
+                return await finish(rendering, self.children, self._run_user_patches)
+            except NoAccounts:
+                await self._account_added(deadline)
+                rendering = start_render("--boot")
+
+    async def _account_added(self, deadline: float) -> None:
+        """Return when something changed in the config volume; raise NoAccounts at the deadline."""
+        self._watcher.watch([CONFIG_VOLUME])
+        while (left := deadline - time.monotonic()) > 0:
+            self.log.warn(f"there is no mail account yet; add one within {left:.0f} s: setup email add USER@DOMAIN")
+            with anyio.move_on_after(min(ACCOUNT_REMINDER_SECONDS, left)):
+                await self._watcher.changed()
+                return
+        raise NoAccounts
+
+    async def _run_user_patches(self, message: Mapping[str, Any]) -> None:
+        """Run the user's script between rendering and the daemons, as root with the container's environment."""
+        script = message.get("user_patches")
+        if not script:
+            return
+        began = time.monotonic()
+        self.log.info(f"running {script}")
+        ended = await self.children.spawn(["bash", script], env=os.environ, stdout=1, stderr=2).wait()
+        if not ended.success:
+            self.log.warn(f"{script} ended with {ended}; the start goes on without what it left undone")
+        self.system.phases.append(Span(name="user-patches", kind="phase", began=began, ended=time.monotonic()))
+
+    async def _announce(self) -> None:
+        """Say that the server is up when every service is ready, and let the late ones start."""
+        await self.supervisor.until_ready()
+        self.system.state = "ready"
+        self.log.info(f"{self.system.fqdn} is up and running")
+        self.supervisor.come_up()
+
+    # Watch and converge
+
+    async def _watch(self) -> None:
+        """Carry out every change of a watched file, one at a time."""
+        assert self.supervisor.plan is not None  # noqa: S101 - set by the boot, for mypy
+        self._watcher.watch(self.supervisor.plan.watch)
+        while True:
+            names = await self._watcher.changed()
+            self.log.debug(f"changed in the configuration: {', '.join(sorted(names))}")
+            try:
+                await self.apply()
+            except (ProblemsFound, NoAccounts, RenderFailed, OperationFailed) as error:
+                self.system.problems = [f"the last change of the configuration is not in force: {error}"]
+                self.log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
+
+    async def apply(self) -> Mapping[str, object]:
+        """Run the flow again; return the changed files and what was done to services."""
+        async with self._applying:
+            began = time.monotonic()
+            rendered = await self._render("--apply")
+            done = await self.supervisor.converge(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
+            self._watcher.watch(rendered.plan.watch)
+            self.system.problems = []
+            if rendered.changes or done:
+                what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
+                took = time.monotonic() - began
+                self.log.info(f"configuration applied in {took:.2f} s: {len(rendered.changes)} files, {what}")
+            return {"changes": rendered.changes, "actions": done}
+
+    async def _render(self, mode: str) -> Rendered:
+        return await finish(start_render(mode), self.children)
+
+    # Hosting
+
+    async def _host_supervisor(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        await self.supervisor.run(task_status.started)
+
+    async def _serve_control(self) -> None:
+        group = group_id()
+        api = Api(self.system, group_id=group, on_defect=self._tell_defect)
+        try:
+            listener = unix_listener(group_id=group)
+        except OSError as error:
+            self.log.error(f"cannot open the control socket: {error}; dmsctl and setup will not reach dmsinit")
+            return
+        await serve(listener, api.control)
+
+    async def _serve_metrics(self) -> None:
+        address = self.supervisor.plan.metrics_listen if self.supervisor.plan else ""
+        if not address:
+            return
+        api = Api(self.system, group_id=None, on_defect=self._tell_defect)
+        try:
+            listener = tcp_listener(address)
+        except ListenError as error:
+            self.log.error(str(error))
+            return
+        await serve(listener, api.public)
+
+    def _tell_defect(self, request: Request, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        self.log.error(f"defect in {request.method} {request.path}:\n{trace}")
+
+    async def _guarded(self, what: str, task: Callable[[], Awaitable[None]]) -> None:
+        """Run a task of PID 1 to its end; a defect is told, and the task begins anew."""
+        while True:
+            try:
+                return await task()
+            except Exception:  # noqa: BLE001 - the guard of DESIGN section 1: PID 1 outlives its own defects
+                self.log.error(f"defect in {what}:\n{traceback.format_exc()}")
+                await anyio.sleep(PAUSE_AFTER_DEFECT_SECONDS)
+
+    # Stop
+
+    def _end(self, code: int) -> None:
+        if not self._exit.done():
+            self._exit.set_result(code)
+
+    def _give_up(self, sentence: str, code: int) -> None:
+        self.log.error(f"{sentence}; shutting down")
+        self._end(code)
+
+    async def _shut_down(self) -> None:
+        """Stop the services in reverse order; what does not end in time is killed with the container."""
+        self.system.state = "stopping"
+        self.log.info("stopping")
+        self._flow.cancel()
+        with anyio.move_on_after(SHUTDOWN_SECONDS):
+            await self.supervisor.stop_all(Reason.SHUTDOWN)
+        self.log.info("stopped")
+
+
+def run(rendering: RenderProcess, *, began: float, early_signals: list[int]) -> int:
+    """Be PID 1; return its exit status. A defect that nobody caught still ends all processes politely."""
+    log = from_environment("dmsinit")
+
+    async def main() -> int:
+        return await Init(began=began, log=log).main(rendering, early_signals)
+
+    try:
+        return asyncio.run(main())
+    except BaseException:  # noqa: BLE001 - the outermost guard: a traceback of PID 1 would kill every daemon at once
+        log.error(f"defect in dmsinit; stopping everything:\n{traceback.format_exc()}")
+        end_everything()
+        return EX_SOFTWARE
+
+
+def end_everything(grace_seconds: float = 10.0) -> None:
+    """End all processes of the container without an event loop: TERM, then KILL after the grace."""
+    if os.getpid() != 1:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + grace_seconds
+        try:
+            os.kill(-1, number)
+            while time.monotonic() < deadline:
+                if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                    time.sleep(0.05)
+        except (ProcessLookupError, ChildProcessError):
+            return

@@ -1,0 +1,110 @@
+"""Changes of files, told by the kernel: inotify(7) on the event loop, without a thread.
+
+Directories are watched, never files: editors, `git pull`, Kubernetes and certificate tools replace a file or a symbolic
+link by renaming another over it, and a watch on the old file would see nothing more.
+"""
+
+import asyncio
+import ctypes
+import os
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+IN_CLOSE_WRITE: Final = 0x008
+IN_MOVED_FROM: Final = 0x040
+IN_MOVED_TO: Final = 0x080
+IN_CREATE: Final = 0x100
+IN_DELETE: Final = 0x200
+IN_Q_OVERFLOW: Final = 0x4000
+IN_IGNORED: Final = 0x8000
+IN_ONLYDIR: Final = 0x01000000
+
+_CHANGES: Final = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
+_HEADER: Final = struct.Struct("iIII")
+_BUFFER_BYTES: Final = 65536
+
+
+class Watcher:
+    """Watches paths; `changed` returns after something happened to them and `settle_seconds` of quiet.
+
+    A path may be a file (existing or not) or a directory, whose every entry then counts.
+    """
+
+    def __init__(self, *, settle_seconds: float = 0.05, longest_settle_seconds: float = 0.5) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
+            raise OSError(ctypes.get_errno(), "cannot watch files: inotify is not to be had")
+        self._settle = settle_seconds
+        self._longest = longest_settle_seconds
+        self._names: dict[int, set[bytes] | None] = {}
+        self._descriptors: dict[str, int] = {}
+        self._seen: set[str] = set()
+        self._event = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._fd, self._readable)
+
+    def watch(self, paths: Iterable[str]) -> None:
+        """Watch exactly these paths from now on."""
+        wanted: dict[str, set[bytes] | None] = {}
+        for path in paths:
+            if os.path.isdir(path):
+                wanted[path] = None
+            else:
+                directory, name = os.path.split(path)
+                names = wanted.setdefault(directory, set())
+                if names is not None:
+                    names.add(os.fsencode(name))
+        for directory in self._descriptors.keys() - wanted.keys():
+            descriptor = self._descriptors.pop(directory)
+            self._names.pop(descriptor, None)
+            self._libc.inotify_rm_watch(self._fd, descriptor)
+        for directory, names in wanted.items():
+            descriptor = self._libc.inotify_add_watch(self._fd, os.fsencode(directory), _CHANGES | IN_ONLYDIR)
+            if descriptor >= 0:
+                self._descriptors[directory] = descriptor
+                self._names[descriptor] = names
+
+    async def changed(self) -> set[str]:
+        """Wait for a change, then for quiet; return the names that changed ("" when some were lost)."""
+        await self._event.wait()
+        deadline = asyncio.get_running_loop().time() + self._longest
+        while asyncio.get_running_loop().time() < deadline:
+            self._event.clear()
+            try:
+                async with asyncio.timeout(self._settle):
+                    await self._event.wait()
+            except TimeoutError:
+                break
+        self._event.clear()
+        seen, self._seen = self._seen, set()
+        return seen
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._fd)
+        os.close(self._fd)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._fd, _BUFFER_BYTES)
+        except BlockingIOError:
+            return
+        offset = 0
+        while offset < len(data):
+            descriptor, mask, _, length = _HEADER.unpack_from(data, offset)
+            offset += _HEADER.size
+            name = data[offset : offset + length].rstrip(b"\0")
+            offset += length
+            self._note(descriptor, mask, name)
+
+    def _note(self, descriptor: int, mask: int, name: bytes) -> None:
+        if mask & IN_IGNORED:
+            self._names.pop(descriptor, None)
+        elif mask & IN_Q_OVERFLOW:
+            self._seen.add("")
+            self._event.set()
+        elif descriptor in self._names:
+            names = self._names[descriptor]
+            if names is None or name in names:
+                self._seen.add(os.fsdecode(name))
+                self._event.set()

@@ -1,0 +1,57 @@
+"""Starting a process without code of ours between fork and exec; a leaf, since PID 1 does it before it imports more."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+_EVERY_SIGNAL: Final = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+
+
+def spawn_process(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdin: int | None,
+    stdout: int | None,
+    stderr: int | None,
+    umask: int = 0o022,
+) -> int:
+    """Start a process and return its pid; whoever calls this must hand the pid to `Children.adopt`."""
+    actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
+    for target, source in enumerate((stdin, stdout, stderr)):
+        if source is None:
+            mode = os.O_RDONLY if target == 0 else os.O_WRONLY
+            actions.append((os.POSIX_SPAWN_OPEN, target, "/dev/null", mode, 0))
+        else:
+            actions.append((os.POSIX_SPAWN_DUP2, source, target))
+    # The umask is the process's, not the thread's: PID 1 has one thread, and nothing runs between these lines.
+    previous = os.umask(umask)
+    try:
+        return os.posix_spawnp(
+            argv[0], list(argv), env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_EVERY_SIGNAL
+        )
+    finally:
+        os.umask(previous)
+
+
+class RenderProcess(NamedTuple):
+    """A running `dmsinit render` with our ends of its pipes."""
+
+    pid: int
+    stdin: int
+    stdout: int
+
+
+def start_render(mode: str) -> RenderProcess:
+    """Start `dmsinit render MODE`; its log lines go where ours go."""
+    child_in, our_in = os.pipe2(os.O_CLOEXEC)
+    our_out, child_out = os.pipe2(os.O_CLOEXEC)
+    try:
+        argv = [sys.executable, "-I", "-m", "dmsinit", "render", mode]
+        pid = spawn_process(argv, env=os.environ, stdin=child_in, stdout=child_out, stderr=2)
+    finally:
+        os.close(child_in)
+        os.close(child_out)
+    return RenderProcess(pid, our_in, our_out)

@@ -1,0 +1,125 @@
+"""The running system as the control API and the metrics see it: the supervisor, the boot, and what went wrong."""
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from dmsinit import __version__
+from dmsinit.control.operations import Status
+from dmsinit.plan import Plan, actions
+from dmsinit.rendering import Rendered
+from dmsinit.supervisor import Event, ServiceStatus, Span, Supervisor
+from dmsinit.supervisor.supervisor import resident_bytes
+
+NOTHING: Final[Mapping[str, object]] = {"changes": [], "actions": []}
+
+Verb = Literal["start", "stop", "restart", "reload"]
+
+
+class System:
+    """Implements control.Operations. The composition root moves `state` and fills `phases` and `problems`."""
+
+    def __init__(self, supervisor: Supervisor, began: float) -> None:
+        self.supervisor = supervisor
+        self.began = began
+        self.state: Literal["booting", "ready", "stopping"] = "booting"
+        self.fqdn = ""
+        self.phases: list[Span] = []
+        self.problems: list[str] = []
+        self.render: Callable[[str], Awaitable[Rendered]] | None = None
+        self.change: Callable[[], Awaitable[Mapping[str, object]]] | None = None
+
+    # Asking
+
+    def status(self) -> Status:
+        """Return the state of the system and of all services."""
+        ready, missing = self.readyz()
+        return Status(
+            state="degraded" if self.state == "ready" and not ready else self.state,
+            ready=ready,
+            services=self.supervisor.statuses(),
+            fqdn=self.fqdn,
+            version=__version__,
+            release=self.supervisor.plan.release if self.supervisor.plan else "",
+            uptime_seconds=round(time.monotonic() - self.began, 3),
+            problems=[*self.problems, *(missing if self.state == "ready" else ())],
+            memory_bytes=resident_bytes(os.getpid()),
+            event_loop="pidfd" if self.supervisor.world.children.pidfds else "sigchld",
+        )
+
+    def service(self, name: str) -> ServiceStatus:
+        return self.supervisor.status(name)
+
+    def log_lines(self, name: str, lines: int) -> Sequence[str]:
+        return self.supervisor.unit(name).tree.output.tail(lines)
+
+    def follow_log(self, name: str, lines: int) -> AsyncIterator[str]:
+        return self.supervisor.unit(name).tree.output.follow(lines)
+
+    def events(self, limit: int) -> Sequence[Event]:
+        return list(self.supervisor.world.events.recent)[-limit:] if limit else []
+
+    def follow_events(self, limit: int) -> AsyncIterator[Event]:
+        return self.supervisor.world.events.follow(limit)
+
+    def blame(self) -> Sequence[Span]:
+        """Return the stretches of the boot in seconds since PID 1 began."""
+        kinds = {unit.name: "late" for unit in self.supervisor.units.values() if unit.service.late}
+        spans = [unit.span for unit in self.supervisor.units.values() if unit.span.spawned is not None]
+        return [self._since_began(span, kinds.get(span.name, span.kind)) for span in [*self.phases, *spans]]
+
+    def _since_began(self, span: Span, kind: str) -> Span:
+        def since(moment: float | None) -> float | None:
+            return None if moment is None else round(moment - self.began, 6)
+
+        return msgspec.structs.replace(
+            span, kind=kind, began=since(span.began), spawned=since(span.spawned), ended=since(span.ended)
+        )
+
+    def plan(self) -> Plan | None:
+        return self.supervisor.plan
+
+    def livez(self) -> tuple[bool, Sequence[str]]:
+        return True, ()
+
+    def readyz(self) -> tuple[bool, Sequence[str]]:
+        """Return whether every enabled service is ready, and what is missing, a sentence each."""
+        if self.state != "ready":
+            return False, [f"the server is {self.state}"]
+        missing = [_missing(unit.status(None, 0)) for unit in self.supervisor.missing()]
+        return not missing, missing
+
+    # Operating
+
+    async def operate(self, name: str, verb: Verb, *, wait: bool) -> ServiceStatus:
+        return await self.supervisor.operate(name, verb, wait=wait)
+
+    async def signal(self, name: str, signal: str) -> ServiceStatus:
+        return self.supervisor.signal(name, signal)
+
+    async def plan_changes(self, *, diff: bool) -> Mapping[str, object]:
+        """Return what an apply would change. While the server boots, the boot itself is the apply: nothing."""
+        if self.render is None or self.state == "booting":
+            return NOTHING
+        rendered = await self.render("--plan")
+        todo = actions(self.supervisor.plan, rendered.plan, rendered.changes)
+        return {"changes": rendered.changes, "actions": todo}
+
+    async def apply(self, *, dry_run: bool) -> Mapping[str, object]:
+        """Run the flow again: render, validate, install, converge."""
+        if dry_run or self.change is None or self.state == "booting":
+            return await self.plan_changes(diff=False)
+        return await self.change()
+
+    async def metrics(self, *, openmetrics: bool) -> bytes:
+        return b""
+
+
+def _missing(service: ServiceStatus) -> str:
+    sentence = f"{service.name} is {service.state}"
+    if service.waiting_for:
+        return f"{sentence} for {', '.join(service.waiting_for)}"
+    return f"{sentence}: {service.detail}" if service.detail else sentence
