@@ -1,7 +1,7 @@
 """How long a boot takes and how much of that is needed: `make bench-boot` [ROUNDS].
 
-Prints the median over some boots of the built image in its default set-up (one account, SSL_TYPE empty). Ends with 1 when
-a boot costs more than 1.3 × its critical path: rendering and the longest chain of the daemons' own start-up times.
+Prints the median over some boots of the built image in its default set-up (one account, SSL_TYPE empty). Ends with 1
+when a boot costs more than 1.3 × its critical path: rendering and the longest chain of the daemons' own start-up times.
 """
 
 import re
