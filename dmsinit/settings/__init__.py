@@ -6,7 +6,7 @@ names of the past in `former`.
 """
 
 from dmsinit.settings.field import Field
-from dmsinit.settings.former import FORMER, Former
+from dmsinit.settings.former import FORMER, Former, Severe
 from dmsinit.settings.host import FqdnMissing, domain_of
 from dmsinit.settings.load import Loaded, SettingsRefused, load
 from dmsinit.settings.model import FIELDS, Settings
@@ -21,6 +21,7 @@ __all__ = [
     "Loaded",
     "Settings",
     "SettingsRefused",
+    "Severe",
     "domain_of",
     "exports",
     "load",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from dmsinit.problem import Problem
+from dmsinit.settings.former import Severe
 from dmsinit.settings.model import Settings
 
 _GIB: Final = 2**30
@@ -11,14 +12,24 @@ _CLAMAV_LARGEST: Final = 4000 * 10**6
 """Bytes: ClamAV takes larger limits for 4 GB, its own maximum (clamd.conf(5), MaxScanSize)."""
 
 
-def overrule(texts: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, text, reason) for each variable that other variables decide, whatever it is set to."""
+class Rule:
+    """A variable that other variables decide, whatever it is set to; `expected`: nobody needs to be warned."""
+
+    def __init__(self, name: str, text: str, reason: str, *, expected: bool = False) -> None:
+        self.name = name
+        self.text = text
+        self.reason = reason
+        self.expected = expected
+
+
+def overrule(texts: Mapping[str, str]) -> Iterator[Rule]:
+    """Yield the rules that hold for effective texts."""
     if texts["ENABLE_AMAVIS"] != "1" and texts["ENABLE_SPAMASSASSIN"] == "1":
-        yield "ENABLE_SPAMASSASSIN", "0", "SpamAssassin runs inside Amavis and ENABLE_AMAVIS is 0"
+        yield Rule("ENABLE_SPAMASSASSIN", "0", "SpamAssassin runs inside Amavis, and ENABLE_AMAVIS is 0")
     if texts["ACCOUNT_PROVISIONER"] != "FILE":
-        yield "ENABLE_QUOTAS", "0", "quotas need ACCOUNT_PROVISIONER=FILE"
+        yield Rule("ENABLE_QUOTAS", "0", "quotas need ACCOUNT_PROVISIONER=FILE", expected=True)
     elif texts["SMTP_ONLY"] == "1":
-        yield "ENABLE_QUOTAS", "0", "without Dovecot (SMTP_ONLY=1) there are no quotas"
+        yield Rule("ENABLE_QUOTAS", "0", "without Dovecot (SMTP_ONLY=1) there are no quotas", expected=True)
 
 
 class Findings:
@@ -26,15 +37,11 @@ class Findings:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
         self.notes: list[str] = []
 
     def problem(self, where: str, cause: str, remedy: str) -> None:
         self.problems.append(Problem(where, cause, remedy))
-
-    def error(self, where: str, cause: str, remedy: str) -> None:
-        self.errors.append(Problem(where, cause, remedy))
 
     def warn(self, where: str, cause: str, remedy: str) -> None:
         self.warnings.append(Problem(where, cause, remedy))
@@ -45,7 +52,7 @@ def check(settings: Settings, sources: Mapping[str, str]) -> Findings:
     found = Findings()
     _provisioner(settings, found)
     _certificates(settings, found)
-    _network(settings, found)
+    _time_zone(settings, found)
     _relaying(settings, found)
     _sizes(settings, found)
     _filters(settings, found)
@@ -67,7 +74,8 @@ def _provisioner(settings: Settings, found: Findings) -> None:
     for name, text in hosts:
         lacking = [word for word in text.split() if "://" not in word]
         if lacking and text not in told:
-            found.error(name, f"{lacking[0]!r} has no scheme", f"write {name}=ldap://{lacking[0]} or ldaps://")
+            remedy = f"write {name}=ldap://{lacking[0]} or ldaps://{lacking[0]}"
+            found.warnings.append(Severe(name, f"{lacking[0]!r} has no scheme", remedy))
         told.add(text)
     if settings.enable_oauth2 and not settings.oauth2_introspection_url:
         found.warn("OAUTH2_INTROSPECTION_URL", "is empty, so no token can be checked", "write the URL of the provider")
@@ -79,20 +87,9 @@ def _certificates(settings: Settings, found: Findings) -> None:
     pair = {"SSL_CERT_PATH": settings.ssl_cert_path, "SSL_KEY_PATH": settings.ssl_key_path}
     for name in (name for name, path in pair.items() if not path):
         found.problem(name, "is empty, but SSL_TYPE=manual needs it", f"write {name}=/path/in/the/container")
-    second = {"SSL_ALT_CERT_PATH": settings.ssl_alt_cert_path, "SSL_ALT_KEY_PATH": settings.ssl_alt_key_path}
-    lacking = [name for name, path in second.items() if not path]
-    if len(lacking) == 1:
-        found.warn(lacking[0], "is empty, so the second certificate is not used", "set both SSL_ALT variables or none")
 
 
-def _network(settings: Settings, found: Findings) -> None:
-    if settings.permit_docker in ("host", "network", "connected-networks"):
-        found.warn(
-            "PERMIT_DOCKER",
-            f"{settings.permit_docker!r} lets every host of those networks send without a password; where a proxy "
-            "or IPv6 NAT shows clients under an address of those networks, this is an OPEN RELAY",
-            "write PERMIT_DOCKER=none and let other containers log in",
-        )
+def _time_zone(settings: Settings, found: Findings) -> None:
     zone = settings.tz
     if zone.startswith("/") or ".." in zone or " " in zone:
         found.warn("TZ", f"{zone!r} is not a time zone", "write Area/City, such as TZ=Europe/Berlin")

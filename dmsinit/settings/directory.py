@@ -12,7 +12,7 @@ _SHIPPED: Final = " Empty: the filter of the LDAP file stays."
 
 
 class Ldap(Section):
-    """Postfix's look-ups, and the defaults of the others."""
+    """LDAP: Postfix's look-ups, and the defaults of the others."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class Ldap(Section):
 
 
 class DovecotLdap(Section):
-    """Dovecot's look-ups."""
+    """LDAP for Dovecot: its look-ups, where they differ."""
 
     __slots__ = ()
 
@@ -58,7 +58,7 @@ class DovecotLdap(Section):
 
 
 class Saslauthd(Section):
-    """Passwords that saslauthd checks for Postfix."""
+    """saslauthd: passwords that it checks for Postfix."""
 
     __slots__ = ()
 

@@ -6,7 +6,7 @@ _DELIVERY = "SMTP_ONLY=0"
 
 
 class Dovecot(Section):
-    """What Dovecot serves and how it stores."""
+    """Dovecot: what it serves and how it stores."""
 
     __slots__ = ()
 

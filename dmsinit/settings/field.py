@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Final, Generic, Literal, Self, TypedDict, Type
 T = TypeVar("T")
 OnError = Literal["abort", "warn"]
 
+_PLAIN_WORDS: Final = {"string": "text", "int": "whole number", "float": "number"}
+
 LONGEST_QUOTE: Final = 60
 """Characters of a bad value that a message repeats."""
 
@@ -59,8 +61,7 @@ class Section:
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: dict[str, Any]) -> None:
-        self._values = values
+    _values: dict[str, Any]
 
 
 class Field(Generic[T]):
@@ -112,7 +113,8 @@ class Field(Generic[T]):
     @property
     def type_text(self) -> str:
         """The type as documents show it."""
-        return f"{self.kind} ({self.unit})" if self.unit else self.kind
+        word = _PLAIN_WORDS.get(self.kind, self.kind)
+        return f"{word} ({self.unit})" if self.unit else word
 
     def parse(self, text: str) -> T:
         """Return the value of a text that is not empty, or raise Fault."""
@@ -200,7 +202,9 @@ class Whole(Field[int]):
         word = text.strip()
         digits = word.removeprefix("-")
         if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
-            raise Fault("is not a whole number", f"write digits only, such as {self.name}={self.default}")
+            bare = word.strip("'\"")
+            example = bare if bare.isascii() and bare.isdigit() else self.default
+            raise Fault("is not a whole number", f"write digits only, such as {self.name}={example}")
         number = int(word)
         if number < self.minimum:
             raise Fault(f"is less than {self.minimum}", f"write {self.name}={self.minimum} or more")

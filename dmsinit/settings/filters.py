@@ -11,7 +11,7 @@ _DELIVERY: Final = "SMTP_ONLY=0"
 
 
 class Spam(Section):
-    """What happens to spam, whoever found it."""
+    """Spam: what happens to it, whoever found it."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ class Spam(Section):
 
 
 class Amavis(Section):
-    """Amavis, SpamAssassin and ClamAV."""
+    """Amavis: with SpamAssassin and ClamAV."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ class Amavis(Section):
 
 
 class Rspamd(Section):
-    """Rspamd and its Redis."""
+    """Rspamd: with its Redis."""
 
     __slots__ = ()
 
@@ -65,7 +65,7 @@ class Rspamd(Section):
 
 
 class Banning(Section):
-    """Fail2ban."""
+    """Fail2ban: who guesses passwords is banned."""
 
     __slots__ = ()
 

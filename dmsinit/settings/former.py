@@ -9,23 +9,28 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from dmsinit.problem import Problem
+
 _LEGACY_VARIABLE: Final = re.compile(r"%([LU]?)([und])(?![a-z{])")
 _LEGACY_NAMES: Final = {"u": "user", "n": "user | username", "d": "user | domain"}
 _LEGACY_CASES: Final = {"": "", "L": " | lower", "U": " | upper"}
+
+
+class Severe(Problem):
+    """A warning that is logged as an error: something does not work as configured, although the start goes on."""
 
 
 class Former:
     """One such name.
 
     `status` continues the sentence "NAME …", `remedy` says what to do. `target` is the variable that `translate`
-    feeds; it returns "" for values without a meaning. `loud`: an error instead of a warning, although the start
-    goes on. `quiet`: no word at all, because the name belongs to someone else or was never read in the container.
+    feeds; it returns "" for values without a meaning. `loud`: the complaint is Severe. `quiet`: no word at all,
+    because the name belongs to someone else or was never read in the container.
     """
 
     def __init__(
         self, kind: str, default: str, status: str, remedy: str = "", *,
         target: str = "", translate: Callable[[str], str] = str, loud: bool = False, quiet: bool = False,
-        secret: bool = False,
     ) -> None:  # fmt: skip
         self.kind = kind
         self.default = default
@@ -35,7 +40,11 @@ class Former:
         self.translate = translate
         self.loud = loud
         self.quiet = quiet
-        self.secret = secret
+
+    def complaint(self, name: str, meaning: str) -> Problem:
+        """Return what to tell a user who set this name; `meaning`: what its value was translated to."""
+        remedy = self.remedy if meaning or not self.target else f"remove it, or {self.remedy}"
+        return (Severe if self.loud and meaning else Problem)(name, self.status, remedy)
 
 
 def modern_filter(text: str) -> str:
@@ -65,7 +74,7 @@ def _internal(instead: str) -> Former:
 
 FORMER: Final[Mapping[str, Former]] = MappingProxyType({
     "DMS_DEBUG": Former(
-        "bool", "0", "was removed in v11", "write LOG_LEVEL=debug, or remove it",
+        "bool", "0", "was removed in v11", "write LOG_LEVEL=debug",
         target="LOG_LEVEL", translate=_one_means("debug"),
     ),
     "ENABLE_LDAP": Former(
@@ -96,7 +105,6 @@ FORMER: Final[Mapping[str, Former]] = MappingProxyType({
     ),
     "SASL_PASSWD": Former(
         "string", "", "was removed in v12", "write RELAY_USER and RELAY_PASSWORD, or use postfix-sasl-password.cf",
-        secret=True,
     ),
     "ONE_DIR": Former(
         "bool", "1", "was removed in v14 and is ignored",

@@ -106,6 +106,10 @@ class Pairs(Field[tuple[tuple[str, str], ...]]):
 class Listen(Text):
     """`host:port` where something listens; an IPv6 address stands in brackets, an empty host means all."""
 
+    @property
+    def type_text(self) -> str:
+        return "host:port"
+
     def parse(self, text: str) -> str:
         check_printable(text)
         word = text.strip()

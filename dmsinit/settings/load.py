@@ -21,26 +21,22 @@ from dmsinit.settings.names import passthrough, unknown_names
 class Loaded:
     """Settings, and what to tell the user about them.
 
-    `errors` are logged as errors although the start goes on; `warnings` and `notes` as warnings and information.
+    `warnings` are logged as warnings, those that are `Severe` as errors; `notes` as information.
     `sources` says for each variable where its value comes from: `default`, `env`, `file`, `alias` (a former name), or
     `rule` (another setting overrules it).
     """
 
     settings: Settings
-    errors: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     notes: tuple[str, ...]
     sources: Mapping[str, str]
 
 
 class SettingsRefused(ProblemsFound):
-    """The environment cannot be used; `errors`, `warnings` and `notes` as in Loaded."""
+    """The environment cannot be used; `warnings` and `notes` as in Loaded."""
 
-    def __init__(
-        self, problems: list[Problem], errors: list[Problem], warnings: list[Problem], notes: list[str]
-    ) -> None:
+    def __init__(self, problems: list[Problem], warnings: list[Problem], notes: list[str]) -> None:
         super().__init__(problems)
-        self.errors = tuple(errors)
         self.warnings = tuple(warnings)
         self.notes = tuple(notes)
 
@@ -67,7 +63,6 @@ class _Loading:
         self.files = files
         self.notes = files.notes
         self.warnings = files.warnings
-        self.errors: list[Problem] = []
         self.problems: list[Problem] = []
         self.fqdn = fqdn
         self.texts: dict[str, str] = {}
@@ -86,43 +81,41 @@ class _Loading:
         settings = self._settings()
         findings = check(settings, self.sources)
         self.problems += findings.problems
-        self.errors += findings.errors
         self.warnings += findings.warnings
         self.notes += findings.notes
         self.warnings += unknown_names(self.environ)
         if self.problems:
-            raise SettingsRefused(self.problems, self.errors, self.warnings, self.notes)
-        return Loaded(settings, tuple(self.errors), tuple(self.warnings), tuple(self.notes), self.sources)
+            raise SettingsRefused(self.problems, self.warnings, self.notes)
+        return Loaded(settings, tuple(self.warnings), tuple(self.notes), self.sources)
 
-    def _former_names(self) -> dict[str, str]:
-        """Tell about former names that are set; return what they mean today."""
-        meanings: dict[str, str] = {}
+    def _former_names(self) -> dict[str, tuple[str, str]]:
+        """Tell about former names that are set; return for each target the former name and what it means today."""
+        meanings: dict[str, tuple[str, str]] = {}
         for name, former in FORMER.items():
             text = self.environ.get(name, "")
             if not text or former.quiet:
                 continue
-            problem = Problem(name, former.status, former.remedy)
             meaning = former.translate(text) if former.target else ""
-            (self.errors if former.loud and meaning else self.warnings).append(problem)
+            self.warnings.append(former.complaint(name, meaning))
             if meaning:
-                meanings[former.target] = meaning
+                meanings[former.target] = (name, meaning)
         return meanings
 
-    def _take_given(self, former: Mapping[str, str]) -> None:
+    def _take_given(self, former: Mapping[str, tuple[str, str]]) -> None:
         """Read what is set; an empty text counts as not set, unless the field says otherwise."""
         for name, field in FIELDS.items():
             if self.environ.get(name):
-                self._read(field, self.environ[name], "file" if name in self.files.values else "env")
+                self._read(field, name, self.environ[name], "file" if name in self.files.values else "env")
             elif field.keep_empty and name in self.environ:
-                self.values[name], self.texts[name], self.sources[name] = "", "", "env"
+                self._set(field, "", "env", value="")
             elif name in former:
-                self._read(field, former[name], "alias")
+                self._read(field, *former[name], "alias")
 
-    def _read(self, field: Field[Any], text: str, source: str) -> None:
+    def _read(self, field: Field[Any], where: str, text: str, source: str) -> None:
         try:
             value = field.parse(text)
         except Fault as fault:
-            self.faults.append((field, Problem(field.name, f"{field.quote(text)} {fault.cause}", fault.remedy)))
+            self.faults.append((field, Problem(where, f"{field.quote(text)} {fault.cause}", fault.remedy)))
             if field.fallback is not None:
                 self._set(field, "", "default", value=field.fallback)
         else:
@@ -136,7 +129,7 @@ class _Loading:
     def _name_host(self) -> None:
         """Let OVERRIDE_HOSTNAME win, and check the name; a bad one is replaced so that the other checks go on."""
         override = self.values.get("OVERRIDE_HOSTNAME", "")
-        self.fqdn = (override or self.fqdn).strip().removesuffix(".")
+        self.fqdn = (override or self.fqdn).strip().removesuffix(".").lower()
         problem = check_fqdn(self.fqdn, "OVERRIDE_HOSTNAME" if override else "hostname")
         if problem:
             self.problems.append(problem)
@@ -161,11 +154,16 @@ class _Loading:
             (self.problems if fatal else self.warnings).append(problem)
 
     def _overrule(self) -> None:
-        for name, text, reason in overrule(self.texts):
-            given = self.sources[name] != "default"
-            if given and self.texts[name] != text:
-                self.warnings.append(Problem(name, f"counts as {text}: {reason}", f"write {name}={text}"))
-            self._set(FIELDS[name], text, "rule", value=FIELDS[name].parse(text))
+        for rule in overrule(self.texts):
+            name = rule.name
+            if self.sources[name] != "default" and self.texts[name] != rule.text:
+                if rule.expected:
+                    self.notes.append(f"{name} counts as {rule.text}: {rule.reason}")
+                else:
+                    remedy = f"write {name}={rule.text}"
+                    self.warnings.append(Problem(name, f"counts as {rule.text}: {rule.reason}", remedy))
+            if self.texts[name] != rule.text:
+                self._set(FIELDS[name], rule.text, "rule", value=FIELDS[name].parse(rule.text))
 
     def _settings(self) -> Settings:
         ldap, dovecot = passthrough(self.environ, "LDAP_"), passthrough(self.environ, "DOVECOT_")

@@ -10,7 +10,7 @@ _POSTGREY: Final = "ENABLE_POSTGREY=1"
 
 
 class Postfix(Section):
-    """Postfix itself."""
+    """Postfix: what it accepts and how it delivers."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class Postfix(Section):
 
 
 class Relaying(Section):
-    """Sending through another server."""
+    """Relaying: sending through another server."""
 
     __slots__ = ()
 
@@ -48,7 +48,7 @@ class Relaying(Section):
 
 
 class Authentication(Section):
-    """Forged and forwarded senders: SRS, DKIM, DMARC, SPF, MTA-STS."""
+    """Sender authentication: DKIM, DMARC, SPF, MTA-STS, SRS."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ class Authentication(Section):
 
 
 class Greylisting(Section):
-    """Postgrey."""
+    """Greylisting: unknown senders have to try again."""
 
     __slots__ = ()
 
@@ -86,7 +86,7 @@ class Greylisting(Section):
 
 
 class Fetchers(Section):
-    """Mail that is fetched from other servers."""
+    """Fetching: mail that is fetched from other servers."""
 
     __slots__ = ()
 

@@ -9,7 +9,7 @@ _MANUAL: Final = "SSL_TYPE=manual"
 
 
 class Server(Section):
-    """Names, ids, logs, time."""
+    """Server: names, ids, logs, time."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ class Server(Section):
 
 
 class Network(Section):
-    """Who is trusted, and on which interface."""
+    """Networks: who is trusted without a password."""
 
     __slots__ = ()
 
@@ -70,7 +70,7 @@ class Network(Section):
 
 
 class Certificates(Section):
-    """Which certificate is shown, and how strict TLS is."""
+    """TLS: which certificate is shown, and how strict TLS is."""
 
     __slots__ = ()
 
@@ -95,7 +95,7 @@ class Certificates(Section):
 
 
 class Reports(Section):
-    """Mail about the server, and how long logs are kept."""
+    """Reports: mail about the server, and how long logs are kept."""
 
     __slots__ = ()
 
