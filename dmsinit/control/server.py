@@ -7,6 +7,7 @@ hence this loop.
 import asyncio
 import errno
 import socket
+from functools import partial
 from typing import Final
 
 from dmsinit.control.connection import Answer, Deadlines, converse
@@ -36,7 +37,8 @@ async def serve(
             while True:
                 await slots.acquire()
                 connection = await _accept(listener)
-                clients.create_task(_attend(connection, answer, deadlines)).add_done_callback(lambda _: slots.release())
+                client = clients.create_task(_attend(connection, answer, deadlines))
+                client.add_done_callback(partial(_leave, connection, slots))
     finally:
         listener.close()
 
@@ -56,11 +58,15 @@ async def _accept(listener: socket.socket) -> socket.socket:
             return connection
 
 
+def _leave(connection: socket.socket, slots: asyncio.Semaphore, _client: asyncio.Task[None]) -> None:
+    connection.close()  # here, because a task that is cancelled before its first step runs nothing of its own
+    slots.release()
+
+
 async def _attend(connection: socket.socket, answer: Answer, deadlines: Deadlines) -> None:
     try:
         peer: Peer | None = identify(connection) if connection.family == socket.AF_UNIX else None
         reader, writer = await asyncio.open_connection(sock=connection, limit=2 * 16 * 1024)
-    except OSError:  # the client has gone already
-        connection.close()
-        return
+    except OSError:
+        return  # the client has gone already
     await converse(reader, writer, answer, peer=peer, deadlines=deadlines)
