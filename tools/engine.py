@@ -131,7 +131,7 @@ def podman_environment() -> dict[str, str]:
     if not path.exists() or path.read_text() != text:
         CACHE.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return {"CONTAINERS_CONF": str(path)}
+    return {"CONTAINERS_CONF": str(path), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 
 
 def install(what: str, *packages: str) -> None:
