@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.settings.field import quoted
 
 SUFFIX: Final = "__FILE"
 LARGEST_BYTES: Final = 128 * 1024
@@ -18,12 +17,11 @@ ReadFile = Callable[[str], str]
 def read_regular(path: str) -> str:
     """Return the text of a regular file; raise OSError, or ValueError with the reason.
 
-    The file is opened without blocking: a named pipe must not hold up the start.
+    It is looked at before it is opened: a named pipe must not hold up the start.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is not a regular file")
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("it is not a regular file")
+    with open(path, "rb") as file:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
         raise ValueError(f"it is larger than {LARGEST_BYTES // 1024} KiB")
@@ -59,7 +57,7 @@ class FromFiles:
             reason = str(error)
         else:
             self.values[name] = text.rstrip("\r\n")
-            self.notes.append(f"{name} is taken from the file {quoted(path)} ({variable})")
+            self.notes.append(f"{name} is taken from the file {path!r} ({variable})")
             return
         remedy = "mount the file or correct the path"
-        self.warnings.append(Problem(variable, f"cannot read {quoted(path)}: {reason}; {name} stays unset", remedy))
+        self.warnings.append(Problem(variable, f"cannot read {path!r}: {reason}; {name} stays unset", remedy))

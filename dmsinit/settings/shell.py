@@ -9,10 +9,10 @@ def quote(text: str) -> str:
 
 
 def settings_file(effective: Mapping[str, str]) -> str:
-    """Return lines NAME='value', sorted by name."""
-    return "".join(f"{name}={quote(text)}\n" for name, text in sorted(effective.items()))
+    """Return lines NAME='value', sorted as lines (like `sort` in the C locale)."""
+    return "".join(sorted(f"{name}={quote(text)}\n" for name, text in effective.items()))
 
 
 def exports(effective: Mapping[str, str]) -> str:
-    """Return lines export NAME='value', sorted by name."""
-    return "".join(f"export {name}={quote(text)}\n" for name, text in sorted(effective.items()))
+    """Return lines export NAME='value', sorted as lines."""
+    return "".join(sorted(f"export {name}={quote(text)}\n" for name, text in effective.items()))
