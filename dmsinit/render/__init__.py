@@ -1,0 +1,19 @@
+"""Settings and config volume → staged files → validators → installed files → Plan: the one-shot child of PID 1.
+
+`dmsinit render MODE` prints JSON objects, one a line, on standard output, and log lines on standard error:
+
+    {"type": "phase", "name": "settings" | "render" | "validate" | "install" | "services", "began": …, "ended": …}
+        a part of the work that is done, in seconds of CLOCK_MONOTONIC
+    {"type": "waiting", "for": "accounts"}
+        nobody has a mailbox yet; exit 75 (EX_TEMPFAIL)
+    {"type": "invalid", "problems": [{"where", "cause", "remedy"}, …], "fqdn_missing": true | false}
+        the input cannot be used, and nothing was changed; exit 78 (EX_CONFIG)
+    {"type": "installed", "fqdn": …, "user_patches": PATH | null}
+        all files are in place; with `--boot` a line on standard input is awaited now
+    {"type": "plan", "plan": Plan, "changes": [Change, …]}
+        what has to run, and what was changed; exit 0
+
+Modes: `--boot` renders everything anew and repairs what a start repairs; `--apply` installs the differences while
+daemons run; `--plan` says what `--apply` would change; `--check` is for people: it prints problems as text and installs
+nothing. A defect of dmsinit ends with one ERROR line and exit 70 (EX_SOFTWARE).
+"""

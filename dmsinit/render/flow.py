@@ -1,0 +1,258 @@
+"""The one flow of configuration: gather, render, validate, install, plan."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Final
+
+from dmsinit.log import Log, timestamp
+from dmsinit.plan import Plan, Service
+from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render import build, certificate, mailboxes, manifest, overrides, prepare, services, state, validate
+from dmsinit.render.context import Inputs, Invalid, gather
+from dmsinit.render.install import Installer, Result, replace_file
+from dmsinit.render.owners import changes_of
+from dmsinit.render.paths import RENDERED, STAGED, TEMPLATE_CACHE, TEMPLATES, VOLUME, Root, mount_points
+from dmsinit.render.processes import run
+from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
+from dmsinit.render.stage import Stage
+from dmsinit.render.templates import Templates
+from dmsinit.settings import Severe
+
+USER_PATCHES: Final = f"{VOLUME}/user-patches.sh"
+
+
+class Mode(StrEnum):
+    """What a run is for."""
+
+    BOOT = "boot"
+    APPLY = "apply"
+    PLAN = "plan"
+    CHECK = "check"
+    COMPILE = "compile"
+
+
+class Run:
+    """One run of the flow."""
+
+    def __init__(self, mode: Mode, root: Root, environ: Mapping[str, str], log: Log, report: Reporter) -> None:
+        self._mode = mode
+        self._root = root
+        self._environ = environ
+        self._log = log
+        self._report = report
+        self._mounted: frozenset[str] = frozenset()
+
+    def go(self) -> int:
+        """Carry the run out and return the exit code; problems are logged and reported, never raised."""
+        if self._mode is Mode.COMPILE:
+            return self._compile()
+        try:
+            return self._run()
+        except Invalid as invalid:
+            self._tell(invalid.warnings, invalid.notes)
+            return self._refuse(invalid.problems, fqdn_missing=invalid.fqdn_missing)
+        except ProblemsFound as found:
+            return self._refuse(found.problems)
+
+    def _run(self) -> int:
+        with self._phase("settings"):
+            inputs = gather(self._root, self._environ)
+        self._log.set_level(inputs.settings.log_level)
+        self._tell(inputs.warnings, inputs.notes)
+        if inputs.waits_for_accounts and self._mode is Mode.BOOT:
+            self._report.say("waiting", **{"for": "accounts"})
+            return EX_TEMPFAIL
+        templates = Templates(self._root(TEMPLATES), self._root(TEMPLATE_CACHE), inputs.context())
+        if self._mode is Mode.CHECK:
+            with tempfile.TemporaryDirectory(prefix="dmsinit-check-") as directory:
+                return self._check(inputs, templates, f"{directory}/staged")
+        return self._render(inputs, templates)
+
+    def _check(self, inputs: Inputs, templates: Templates, directory: str) -> int:
+        stage, problems = self._stage(inputs, templates, directory)
+        problems += self._validate(inputs, stage, directory)
+        problems += self._early_services(inputs, templates)
+        if problems:
+            raise ProblemsFound(problems)
+        services.load(self._root, templates, inputs.context())
+        sys.stdout.write(f"the configuration of {inputs.host.fqdn} is valid\n")
+        return EX_OK
+
+    def _render(self, inputs: Inputs, templates: Templates) -> int:
+        start = _Start(inputs, self._root) if self._mode is Mode.BOOT else None
+        making = self._make_certificate(inputs)
+        directory = self._root(STAGED)
+        with self._phase("render"):
+            stage, problems = self._stage(inputs, templates, directory)
+        with self._phase("validate"):
+            problems += self._validate(inputs, stage, directory)
+            problems += making.finish() if making else []
+            problems += self._early_services(inputs, templates)
+        if problems:
+            raise ProblemsFound(problems)
+        planned = None if start else services.load(self._root, templates, inputs.context())
+        with self._phase("install"):
+            result = self._install(inputs, stage, start)
+        if start:
+            self._announce(inputs)
+        with self._phase("services"):
+            planned = planned or services.load(self._root, templates, inputs.context())
+            changes = changes_of(result.changes, planned)
+        self._report.plan(_plan(inputs, planned), changes)
+        return EX_OK
+
+    def _stage(self, inputs: Inputs, templates: Templates, directory: str) -> tuple[Stage, list[Problem]]:
+        stage, findings = build.build(inputs, templates, self._root)
+        stage.write(directory)
+        edited = overrides.master_cf(stage, directory, inputs, self._root)
+        self._tell([*findings.warnings, *edited.warnings])
+        return stage, findings.problems + edited.problems
+
+    def _validate(self, inputs: Inputs, stage: Stage, directory: str) -> list[Problem]:
+        self._mounted = mount_points(self._root)
+        build.drop_mounted(stage, self._mounted, directory)
+        stage.complete(directory, self._root)
+        verdict = validate.check(stage, directory)
+        problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
+        self._tell([*verdict.warnings, *warnings])
+        return verdict.problems + problems
+
+    def _early_services(self, inputs: Inputs, templates: Templates) -> list[Problem]:
+        """Read services that users define before anything is installed: all errors come at once."""
+        if not services.own_files(self._root):
+            return []
+        try:
+            services.load(self._root, templates, inputs.context())
+        except ProblemsFound as found:
+            return list(found.problems)
+        return []
+
+    def _make_certificate(self, inputs: Inputs) -> certificate.Making | None:
+        tls = inputs.certificate.tls
+        if not inputs.certificate.make or self._mode is Mode.PLAN:
+            return None
+        return certificate.Making(inputs.host.fqdn, tls.cert, tls.key, self._root)
+
+    def _install(self, inputs: Inputs, stage: Stage, start: "_Start | None") -> Result:
+        installer = Installer(stage, self._root, fresh=start is not None, mounted=self._mounted)
+        if self._mode is Mode.PLAN:
+            return installer.preview()
+        if start:
+            self._tell(start.before_files())
+        result = installer.install()
+        self._tell([*result.warnings, *_alias_database(stage, result, self._root)])
+        self._tell(start.after_files() if start else _mailboxes(inputs, self._root))
+        return result
+
+    def _announce(self, inputs: Inputs) -> None:
+        """Say that files are in place, and wait while PID 1 runs user-patches.sh."""
+        patches = USER_PATCHES if os.path.isfile(self._root(USER_PATCHES)) else None
+        self._report.say("installed", fqdn=inputs.host.fqdn, user_patches=patches)
+        self._report.await_line()
+        prepare.mark_started(self._root, timestamp())
+
+    def _refuse(self, problems: Iterable[Problem], *, fqdn_missing: bool = False) -> int:
+        listed = list(dict.fromkeys(problems))
+        for problem in listed:
+            if self._mode is Mode.CHECK:
+                sys.stdout.write(f"{problem}\n")
+            else:
+                self._log.error(str(problem))
+        if self._mode is not Mode.CHECK:
+            self._report.invalid(listed, fqdn_missing=fqdn_missing)
+        return EX_CONFIG
+
+    def _tell(self, warnings: Iterable[Problem], notes: Iterable[str] = ()) -> None:
+        for warning in dict.fromkeys(warnings):
+            (self._log.error if isinstance(warning, Severe) else self._log.warn)(str(warning))
+        for note in notes:
+            self._log.info(note)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        """Report how long a part of the work took; people who check are not interested."""
+        began = time.monotonic()
+        yield
+        if self._mode is not Mode.CHECK:
+            self._report.say("phase", name=name, began=began, ended=time.monotonic())
+
+    def _compile(self) -> int:
+        """Compile all templates and the expressions of the image's services and manifest into the cache."""
+        templates = Templates(self._root(TEMPLATES), self._root(TEMPLATE_CACHE), {})
+        texts = [*manifest.read(self._root).conditions(), *services.expressions(self._root)]
+        sys.stdout.write(f"compiled {templates.compile(texts)} templates\n")
+        return EX_OK
+
+
+class _Start:
+    """What only a start of the container does, in its order; slow searches run beside the rendering."""
+
+    def __init__(self, inputs: Inputs, root: Root) -> None:
+        settings = inputs.settings
+        self._inputs, self._root = inputs, root
+        self._uid, self._gid = settings.dms_vmail_uid, settings.dms_vmail_gid
+        prepare.mail_directory(root, self._uid, self._gid)
+        self._owners = mailboxes.OwnershipCheck(self._uid, self._gid, root)
+
+    def before_files(self) -> list[Problem]:
+        """Repair what files and daemons rely on; return warnings."""
+        root, settings = self._root, self._inputs.settings
+        problems = prepare.vmail_ids(self._uid, self._gid, root)
+        if problems:
+            raise ProblemsFound(problems)
+        prepare.stale_pid_files(root)
+        return [
+            *prepare.enterable(root),
+            *prepare.time_zone(settings.tz, root),
+            *prepare.logs(root),
+            *state.consolidate(settings, root),
+        ]
+
+    def after_files(self) -> list[Problem]:
+        """Make mailboxes and repair their owners; return warnings."""
+        return [*_mailboxes(self._inputs, self._root), *self._owners.repair()]
+
+
+def _mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
+    settings = inputs.settings
+    if settings.account_provisioner != "FILE" or settings.smtp_only:
+        return []
+    accounts, ids = inputs.volume.accounts, (settings.dms_vmail_uid, settings.dms_vmail_gid)
+    try:
+        mailboxes.create(accounts, *ids, root)
+        mailboxes.install_scripts(accounts, inputs.overrides, *ids, root)
+    except OSError as error:
+        cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
+        return [Problem("/var/mail", cause, "make the mail volume writable")]
+    return []
+
+
+def _alias_database(stage: Stage, result: Result, root: Root) -> list[Problem]:
+    """Install the alias database that the check has made, or make it from a file that a user changed too."""
+    database = validate.alias_database(root(RENDERED))
+    file = stage.files.get(validate.ALIASES)
+    if file is None or (validate.ALIASES not in result.changes and root.exists(f"{validate.ALIASES}.db")):
+        return []
+    if database is not None and root.read(validate.ALIASES) == file.content:
+        replace_file(root(f"{validate.ALIASES}.db"), database, mode=0o644)
+        return []
+    outcome = run(["postalias", f"hash:{root(validate.ALIASES)}"])
+    return [Problem(validate.ALIASES, outcome.complaint, "correct it")] if outcome.code else []
+
+
+def _plan(inputs: Inputs, planned: tuple[Service, ...]) -> Plan:
+    settings = inputs.settings
+    return Plan(
+        fqdn=inputs.host.fqdn,
+        services=planned,
+        release=settings.dms_release,
+        log_level=settings.log_level,
+        log_format="json" if settings.log_format == "json" else "text",
+        metrics_listen=settings.metrics_listen,
+        watch=inputs.watch(),
+    )

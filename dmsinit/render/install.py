@@ -1,0 +1,298 @@
+"""Bring the staged files to where daemons read them: only what changed, each atomically, nothing of others lost.
+
+What was rendered last is kept beside the system (`rendered`). That is what tells our changes from a user's: a file
+whose rendered form is the same as last time is not touched, whatever stands in the system now; one that changed on
+both sides is merged line by line (diff3(1)), or left alone with a warning where both changed the same lines.
+
+All new content is written (to a temporary file beside its target) before the first file is replaced: a full disk
+changes nothing. A process that dies in between leaves whole files only, and the next run completes the work.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render.paths import RENDERED, STAGED, Root
+from dmsinit.render.processes import run
+from dmsinit.render.stage import Stage, StagedDirectory, StagedFile, write_file
+
+TEMPORARY_SUFFIX: Final = ".dmsinit-new"
+"""No daemon's `*.conf` pattern matches it, cron ignores names with dots, and a leftover is overwritten."""
+
+_NOT_OURS: Final = (errno.EROFS, errno.EBUSY, errno.EXDEV)
+"""What replacing a file says when the user mounted something there."""
+
+Kind = Literal["create", "modify", "delete"]
+
+
+@dataclass
+class Result:
+    """What installing did, or would do: changed paths in order, and what a person should know."""
+
+    changes: dict[str, Kind] = field(default_factory=dict)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class _Write:
+    """One file to be replaced: `file.content` is the new content, at `target`."""
+
+    file: StagedFile
+    target: str
+    kind: Kind
+
+
+class Installer:
+    """One installation of a Stage.
+
+    `fresh`: the system is made from the templates anew (a start of the container), so that nothing counts as a user's
+    change; `durable`: each file is synced to disk before it is replaced. A start needs no syncing: what a crash of the
+    machine damages there is rendered again by the next start.
+    """
+
+    def __init__(self, stage: Stage, root: Root, *, fresh: bool, mounted: frozenset[str] = frozenset()) -> None:
+        self._stage = stage
+        self._root = root
+        self._fresh = fresh
+        self._mounted = mounted
+        self._rendered = root(RENDERED)
+        self._result = Result()
+        self._kept: set[str] = set()
+
+    def preview(self) -> Result:
+        """Return what `install` would do, and do nothing."""
+        self._decide()
+        self._obsolete()
+        return self._result
+
+    def install(self) -> Result:
+        """Install everything; ProblemsFound when a file cannot be written, with nothing changed."""
+        for directory in self._stage.directories.values():
+            self._make_directory(directory)
+        writes = self._decide()
+        try:
+            for write in writes:
+                self._prepare(write)
+        except OSError as error:
+            for write in writes:
+                _remove(write.target + TEMPORARY_SUFFIX)
+            path = str(error.filename or "").removesuffix(TEMPORARY_SUFFIX).removeprefix(self._root.prefix)
+            remedy = "make room, or make it writable; nothing was changed"
+            raise ProblemsFound([Problem(path, f"cannot be written: {error.strerror}", remedy)]) from error
+        for write in writes:
+            self._replace(write)
+        for path in self._obsolete():
+            _remove(self._root(path))
+        for link, target in self._stage.links.items():
+            self._link(link, target)
+        self._keep_rendered()
+        return self._result
+
+    def _decide(self) -> list[_Write]:
+        """Return the files to write, with merged content where both sides changed."""
+        writes = []
+        for path, file in self._stage.files.items():
+            if path in self._mounted:
+                self._warn_mounted(path)
+                self._kept.add(path)
+                continue
+            installed = self._read(path)
+            content = file.content if self._fresh else self._merge(file, installed)
+            if content is None:
+                continue
+            kind: Kind = "create" if installed is None else "modify"
+            target = self._root(path)
+            if installed != content:
+                changed = StagedFile(path, content, file.owner, file.group, file.mode)
+                writes.append(_Write(changed, target, kind))
+                self._result.changes[path] = kind
+            else:
+                self._correct_mode(target, file)
+        return writes
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            return self._root.read(path)
+        except OSError:
+            return None
+
+    def _merge(self, file: StagedFile, installed: bytes | None) -> bytes | None:
+        """Return the content to install; None leaves the file as it is."""
+        before = self._root.read(RENDERED + file.path)
+        if before == file.content and installed is not None:
+            return None
+        if installed is None or before is None or installed in (before, file.content):
+            return file.content
+        merged = _merge3(self._root(file.path), self._rendered + file.path, self._root(STAGED + file.path))
+        if merged is None:
+            cause = "was changed by hand or by user-patches.sh in the same lines as now by dmsinit; it stays as it is"
+            remedy = f"compare it with {STAGED}{file.path}, or restart the container to render it anew"
+            self._result.warnings.append(Problem(file.path, cause, remedy))
+            self._kept.add(file.path)
+        return merged
+
+    def _obsolete(self) -> list[str]:
+        """Return the files that were rendered last time and are not any more, and that nobody changed since."""
+        found = []
+        for parent, _, names in os.walk(self._rendered):
+            for name in names:
+                path = f"{parent}/{name}"[len(self._rendered) :]
+                if path in self._stage.files or path in self._mounted or os.path.islink(f"{parent}/{name}"):
+                    continue
+                installed = self._read(path)
+                if installed is None:
+                    continue
+                if not self._fresh and installed != self._root.read(RENDERED + path):
+                    cause = "is no longer part of the configuration, but was changed by hand; it stays"
+                    self._result.warnings.append(Problem(path, cause, "delete it if it is not needed"))
+                    continue
+                self._result.changes[path] = "delete"
+                found.append(path)
+        return found
+
+    def _prepare(self, write: _Write) -> None:
+        temporary = write.target + TEMPORARY_SUFFIX
+        try:
+            self._write_temporary(write, temporary)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(temporary), exist_ok=True)
+            self._write_temporary(write, temporary)
+        except FileExistsError:
+            _remove(temporary)
+            self._write_temporary(write, temporary)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+
+    def _write_temporary(self, write: _Write, temporary: str) -> None:
+        uid, gid = self._owner(write.file.path, write.file.owner, write.file.group)
+        create_file(temporary, write.file.content, uid=uid, gid=gid, mode=write.file.mode, durable=not self._fresh)
+
+    def _replace(self, write: _Write) -> None:
+        try:
+            os.rename(write.target + TEMPORARY_SUFFIX, write.target)
+        except OSError as error:
+            _remove(write.target + TEMPORARY_SUFFIX)
+            self._result.changes.pop(write.file.path, None)
+            self._kept.add(write.file.path)
+            if error.errno in _NOT_OURS or error.errno == errno.ENOENT:
+                self._warn_mounted(write.file.path)
+            else:
+                cause = f"cannot be replaced: {error.strerror}; it stays as it is"
+                self._result.warnings.append(Problem(write.file.path, cause, "move away what stands there"))
+
+    def _warn_mounted(self, path: str) -> None:
+        cause = "is mounted or read-only, so it is used as it is; what dmsinit would write there is not in force"
+        remedy = f"compare it with {RENDERED}{path}; prefer the override files of the config volume"
+        self._result.warnings.append(Problem(path, cause, remedy))
+
+    def _correct_mode(self, target: str, file: StagedFile) -> None:
+        uid, gid = self._owner(file.path, file.owner, file.group)
+        _correct(target, uid, gid, file.mode)
+
+    def _make_directory(self, directory: StagedDirectory) -> None:
+        target = self._root(directory.path)
+        uid, gid = self._owner(directory.path, directory.owner, directory.group)
+        try:
+            os.makedirs(target, exist_ok=True)
+            _correct(target, uid, gid, directory.mode)
+        except OSError as error:
+            cause = f"cannot be made: {error.strerror}"
+            self._result.warnings.append(Problem(directory.path, cause, "make its parent writable"))
+
+    def _owner(self, path: str, owner: str, group: str) -> tuple[int, int]:
+        """Return numeric ids; (-1, -1) leaves them alone where this process may not change them."""
+        if os.geteuid() != 0:
+            return -1, -1
+        uid, gid = self._root.uid(owner), self._root.gid(group)
+        if uid is None or gid is None:
+            name = owner if uid is None else group
+            cause = f"should belong to {name}, who does not exist; it belongs to root"
+            self._result.warnings.append(Problem(path, cause, "install the package that makes this account"))
+        return uid or 0, gid or 0
+
+    def _link(self, path: str, target: str) -> None:
+        place = self._root(path)
+        try:
+            if os.path.islink(place) and os.readlink(place) == target:
+                return
+            kind: Kind = "modify" if os.path.lexists(place) else "create"
+            replace_link(place, target)
+            self._result.changes[path] = kind
+        except OSError as error:
+            cause = f"cannot be made a link to {target}: {error.strerror}"
+            self._result.warnings.append(Problem(path, cause, "it stays as it is"))
+
+    def _keep_rendered(self) -> None:
+        """Make the staged tree the rendered one; what could not be installed keeps its old form, to be tried again."""
+        staged, old = self._root(STAGED), self._rendered + ".old"
+        for path in self._kept - self._mounted:
+            before = self._root.read(RENDERED + path)
+            _remove(staged + path)
+            if before is not None:
+                write_file(staged + path, before, 0o600)
+        shutil.rmtree(old, ignore_errors=True)
+        if os.path.isdir(self._rendered):
+            os.rename(self._rendered, old)
+        os.rename(staged, self._rendered)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def create_file(path: str, content: bytes, *, uid: int, gid: int, mode: int, durable: bool) -> None:
+    """Create a file that does not exist, with its final owner and mode before a byte is in it."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "wb", buffering=0) as file:
+        if uid >= 0:
+            os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) :]
+        if durable:
+            os.fsync(fd)
+
+
+def replace_file(path: str, content: bytes, *, mode: int, uid: int = -1, gid: int = -1) -> None:
+    """Replace one file atomically and durably."""
+    temporary = path + TEMPORARY_SUFFIX
+    _remove(temporary)
+    create_file(temporary, content, uid=uid, gid=gid, mode=mode, durable=True)
+    os.rename(temporary, path)
+
+
+def replace_link(path: str, target: str) -> None:
+    """Make `path` a symbolic link to `target`, atomically in place of the file or link that stands there."""
+    temporary = path + TEMPORARY_SUFFIX
+    _remove(temporary)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.symlink(target, temporary)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        _remove(temporary)
+        raise
+
+
+def _merge3(installed: str, before: str, wanted: str) -> bytes | None:
+    """Return `installed` with the changes from `before` to `wanted`; None when they overlap (diff3 exits with 1)."""
+    outcome = run(["diff3", "-m", installed, before, wanted])
+    return outcome.stdout.encode("utf-8", "surrogateescape") if outcome.code == 0 else None
+
+
+def _correct(path: str, uid: int, gid: int, mode: int) -> None:
+    status = os.stat(path)
+    if uid >= 0 and (status.st_uid, status.st_gid) != (uid, gid):
+        os.chown(path, uid, gid)
+    if status.st_mode & 0o7777 != mode:
+        os.chmod(path, mode)
+
+
+def _remove(path: str, unlink: Callable[[str], None] = os.unlink) -> None:
+    try:
+        unlink(path)
+    except OSError:
+        return

@@ -1,0 +1,66 @@
+"""`dmsinit render`: arguments in, messages out; see the package's docstring."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from dmsinit.log import Log
+from dmsinit.render.flow import Mode, Run
+from dmsinit.render.paths import Root
+from dmsinit.render.protocol import EX_SOFTWARE, EX_USAGE, Reporter
+
+USAGE: Final = """usage: dmsinit render --check     check the configuration: print what is wrong, change nothing
+       dmsinit render --plan      say what an apply would change
+       dmsinit render --apply     install what changed (dmsinit runs this itself)
+       dmsinit render --boot      install everything (dmsinit runs this itself at its start)
+       dmsinit render --compile   compile the templates (when the image is built)
+  --root DIRECTORY   use DIRECTORY instead of / (for tests)
+"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The command line."""
+
+    mode: Mode
+    root: str = ""
+
+
+def parse(argv: Sequence[str]) -> Arguments | None:
+    """Return the arguments, None when they are not understood; argparse would cost a tenth of the whole run."""
+    words = list(argv)
+    root = ""
+    if "--root" in words[:-1]:
+        at = words.index("--root")
+        root = words[at + 1]
+        del words[at : at + 2]
+    modes = [word.removeprefix("--") for word in words if word.startswith("--")]
+    if len(words) != 1 or modes != [mode for mode in modes if mode in Mode]:
+        return None
+    return Arguments(Mode(modes[0]), root) if modes else None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `dmsinit render` and return its exit code."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    if arguments is None:
+        sys.stderr.write(USAGE)
+        return EX_USAGE
+    level, style = os.environ.get("LOG_LEVEL", "info").lower(), os.environ.get("LOG_FORMAT", "").lower()
+    log = Log("dmsinit", level=level, json_lines=style == "json")
+    try:
+        return Run(arguments.mode, Root(arguments.root), os.environ, log, Reporter()).go()
+    except Exception as error:  # noqa: BLE001 - the outermost guard: a defect is told in one line, never as a traceback
+        log.error(
+            f"cannot render the configuration: {_described(error)}; this is a defect of dmsinit, please report it"
+        )
+        return EX_SOFTWARE
+
+
+def _described(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"

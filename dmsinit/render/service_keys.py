@@ -1,0 +1,184 @@
+"""The keys of services/NAME.toml: what each may hold, and the plan.Service that they make.
+
+SECTIONS is the format: section ("" for the top) → key → function that converts a value or raises Unusable.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from dmsinit.plan import Health, Limits, Probe, Readiness, Reload, Restart, Service, Stop
+from dmsinit.render.manifest import truth
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
+_GIVE_UP: Final = re.compile(r"(\d+) in (.+)")
+
+
+class Unusable(Exception):
+    """A value that cannot be used: the message completes `KEY …`, `remedy` says what to write."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.remedy = remedy
+
+
+def text(value: Any) -> str:
+    """A string."""
+    if not isinstance(value, str):
+        raise Unusable("must be a string", "put it in double quotes")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """A boolean, or a string that an expression yielded: True, 1, yes."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return truth(value)
+    raise Unusable("must be true or false", 'write true, false, or an expression such as "{{ enable_opendkim }}"')
+
+
+def whole(value: Any) -> int:
+    """A whole number, also as a string that an expression yielded."""
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
+        raise Unusable("must be a whole number", "write digits")
+    return int(value)
+
+
+def duration(value: Any) -> float:
+    """A time in seconds: `20s`, `5m`, `1h`, `500ms`, or a number of seconds."""
+    match = _DURATION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if not match:
+        raise Unusable("must be a duration", 'write for example "500ms", "20s", "5m", "6h"')
+    return float(match.group(1)) * _UNITS[match.group(2) or "s"]
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of strings."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise Unusable("must be a list of strings", 'write for example ["one", "two"]')
+    return tuple(value)
+
+
+def command(value: Any) -> tuple[str, ...]:
+    """A program and its arguments."""
+    found = texts(value)
+    if not found or not found[0].strip():
+        raise Unusable("must name a program", 'write for example ["/usr/sbin/daemon", "-f"]')
+    return found
+
+
+def table(value: Any) -> dict[str, str]:
+    """A table of strings."""
+    if not isinstance(value, dict) or not all(isinstance(item, str | int) for item in value.values()):
+        raise Unusable("must be a table of strings", 'write for example { NAME = "value" }')
+    return {key: str(item) for key, item in value.items()}
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """One of a closed list of words."""
+
+    def convert(value: Any) -> str:
+        if value not in choices:
+            raise Unusable(f"must be one of {', '.join(choices)}", "use one of them")
+        return str(value)
+
+    return convert
+
+
+def umask(value: Any) -> str:
+    """An octal file mode creation mask, such as `027`."""
+    if not re.fullmatch(r"0?[0-7]{3}", str(value)):
+        raise Unusable("must be an octal mask", 'write for example "027"')
+    return str(value)
+
+
+def signal(value: Any) -> str:
+    """A signal's name without SIG."""
+    name = text(value).upper().removeprefix("SIG")
+    if not re.fullmatch(r"[A-Z][A-Z0-9+-]*", name):
+        raise Unusable("must be a signal", 'write for example "TERM"')
+    return name
+
+
+def give_up(value: Any) -> tuple[int, float]:
+    """`never`, or `5 in 60s`: that many restarts within that time."""
+    if value == "never":
+        return 0, 0.0
+    match = _GIVE_UP.fullmatch(str(value))
+    if not match:
+        raise Unusable("cannot be understood", 'write "never" or "5 in 60s"')
+    return int(match.group(1)), duration(match.group(2))
+
+
+PROBES: Final = (
+    "process", "tcp", "unix", "smtp", "lmtp", "imap", "milter", "clamd", "redis", "http", "command", "file", "notify",
+)  # fmt: skip
+
+_PROBE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "probe": one_of(*PROBES), "address": text, "command": command, "timeout": duration,
+}  # fmt: skip
+
+SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
+    "": {
+        "description": text, "enabled": flag, "command": command, "user": text, "group": text, "groups": texts,
+        "env": table, "cwd": text, "umask": umask, "type": one_of("simple", "oneshot"), "every": duration,
+        "late": flag, "stdout": one_of("log", "inherit"), "requires": texts, "wants": texts, "after": texts,
+        "files": texts, "on_change": one_of("reload", "restart", "none"),
+    },
+    "ready": _PROBE,
+    "health": {**_PROBE, "interval": duration, "failures": whole},
+    "restart": {
+        "policy": one_of("always", "on-failure", "never"), "delay": duration, "max_delay": duration,
+        "reset_after": duration, "give_up": give_up,
+    },
+    "stop": {"signal": signal, "command": command, "grace": duration},
+    "reload": {"signal": signal, "command": command},
+    "limits": {
+        "oom_score_adj": whole, "nofile": whole, "nice": whole, "no_new_privs": flag, "capabilities": texts,
+    },
+}  # fmt: skip
+"""`env` is a table as well, but one of the top level's keys: its names are the user's."""
+
+
+def build(name: str, values: dict[str, Any]) -> Service:
+    """Return the service that converted values make."""
+    values = dict(values)
+    parts: dict[str, Any] = {}
+    if "every" in values:
+        values["every_seconds"] = values.pop("every")
+    if (ready := values.pop("ready", None)) is not None:
+        timeout = {"timeout_seconds": ready["timeout"]} if "timeout" in ready else {}
+        parts["ready"] = Readiness(probe=_probe(ready), **timeout)
+    if (health := values.pop("health", None)) is not None:
+        timing = {"interval_seconds": health.get("interval"), "failures": health.get("failures")}
+        parts["health"] = Health(probe=_probe(health, timeout=health.get("timeout")), **_given(timing))
+    if (restart := values.pop("restart", None)) is not None:
+        parts["restart"] = _restart(restart)
+    if (stop := values.pop("stop", None)) is not None:
+        timing = {"signal": stop.get("signal"), "command": stop.get("command"), "grace_seconds": stop.get("grace")}
+        parts["stop"] = Stop(**_given(timing))
+    if (reload := values.pop("reload", None)) is not None:
+        parts["reload"] = Reload(**reload)
+    if (limits := values.pop("limits", None)) is not None:
+        parts["limits"] = Limits(**limits)
+    return Service(name=name, **values, **parts)
+
+
+def _probe(values: Mapping[str, Any], timeout: float | None = None) -> Probe:
+    chosen = {"kind": values.get("probe"), "address": values.get("address"), "command": values.get("command")}
+    return Probe(**_given({**chosen, "timeout_seconds": timeout}))
+
+
+def _restart(values: Mapping[str, Any]) -> Restart:
+    times, within = values.get("give_up", (0, 0.0))
+    chosen = {
+        "policy": values.get("policy"), "delay_seconds": values.get("delay"),
+        "max_delay_seconds": values.get("max_delay"), "reset_after_seconds": values.get("reset_after"),
+    }  # fmt: skip
+    return Restart(**_given(chosen), give_up_after=times, give_up_within_seconds=within)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

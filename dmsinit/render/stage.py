@@ -1,0 +1,102 @@
+"""The staged tree: every file as it shall be, beside the system, so that validators see it before a daemon does."""
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import Final
+
+from dmsinit.render.paths import Root
+
+# What a daemon's own checker reads beside the files that are rendered: links to what is installed.
+_CHECKED_DIRECTORIES: Final = ("/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which lines of a staged file come from which file of the user's: lines `first`… are its lines 1…"""
+
+    first: int
+    name: str
+
+
+@dataclass
+class StagedFile:
+    """One file: where it belongs, its bytes, owner and mode, and whose text it holds."""
+
+    path: str
+    content: bytes
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    origin: Origin | None = None
+
+    def source(self, line: int = 0) -> str:
+        """Return where a person finds line `line` (0: the file): in the user's file if it comes from there."""
+        if self.origin is not None and line >= self.origin.first:
+            return f"{self.origin.name}:{line - self.origin.first + 1}"
+        if self.origin is not None and line == 0 and self.origin.first == 1:
+            return self.origin.name
+        return f"{self.path}:{line}" if line else self.path
+
+
+@dataclass(frozen=True)
+class StagedDirectory:
+    """A directory that must exist with this owner and mode."""
+
+    path: str
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o755
+
+
+@dataclass
+class Stage:
+    """All files, directories and symbolic links that the configuration consists of."""
+
+    files: dict[str, StagedFile] = field(default_factory=dict)
+    directories: dict[str, StagedDirectory] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def add(
+        self, path: str, content: bytes | str, *, owner: str = "root", group: str = "root", mode: int = 0o644
+    ) -> StagedFile:
+        """Stage a file, in place of what was staged there before, and return it."""
+        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+        self.files[path] = StagedFile(path, data, owner, group, mode)
+        return self.files[path]
+
+    def add_directory(self, path: str, *, owner: str = "root", group: str = "root", mode: int = 0o755) -> None:
+        """Stage a directory that has to exist."""
+        self.directories[path] = StagedDirectory(path, owner, group, mode)
+
+    def write(self, directory: str) -> None:
+        """Write the files into a fresh `directory` that only root can read: some hold secrets."""
+        shutil.rmtree(directory, ignore_errors=True)
+        os.makedirs(directory, mode=0o700)
+        made = {directory}
+        for file in self.files.values():
+            target = directory + file.path
+            parent = os.path.dirname(target)
+            if parent not in made:
+                os.makedirs(parent, exist_ok=True)
+                made.add(parent)
+            write_file(target, file.content, 0o600)
+
+    def complete(self, directory: str, root: Root) -> None:
+        """Link into `directory` what validators read and nothing renders: the package's and mounted files."""
+        for checked in _CHECKED_DIRECTORIES:
+            if not os.path.isdir(directory + checked):
+                continue
+            for name in root.listing(checked):
+                path = f"{checked}/{name}"
+                if not os.path.lexists(directory + path):
+                    os.symlink(root(path), directory + path)
+
+
+def write_file(path: str, content: bytes, mode: int) -> None:
+    """Create a file that does not exist yet, with these bytes and this mode."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    with open(fd, "wb", buffering=0) as file:
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) :]

@@ -1,0 +1,162 @@
+"""Service state on one mount: /var/lib/NAME becomes a link to /var/mail-state/lib-NAME (state.tsv).
+
+Nothing is ever lost: a directory is copied under a temporary name, renamed, and only then taken away. What is on the
+state volume wins over what the image brings.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from dmsinit.problem import Problem
+from dmsinit.render.install import replace_link
+from dmsinit.render.paths import STATE, Root
+from dmsinit.settings import Settings
+
+_COPYING: Final = ".dmsinit-copy"
+_REPLACED: Final = ".dmsinit-old"
+
+
+@dataclass(frozen=True)
+class StateDirectory:
+    """One row of state.tsv. `owner` and `group` (empty: left alone) are for everything below, `top` for itself."""
+
+    path: str
+    name: str
+    owner: str = ""
+    group: str = ""
+    top: tuple[str, str] = ("", "")
+    special: tuple[tuple[str, str, str, int], ...] = ()
+    """Subdirectories with another owner, group and mode; their content keeps `owner` and has their group."""
+    leftovers: tuple[str, ...] = ()
+    """What is deleted at every start."""
+    when: Callable[[Settings], bool] = lambda settings: True
+
+
+DIRECTORIES: Final = (
+    StateDirectory("/var/lib/logrotate", "lib-logrotate", "root", "root"),
+    StateDirectory("/var/lib/postfix", "lib-postfix", "postfix", "postfix"),
+    StateDirectory(
+        "/var/spool/postfix", "spool-postfix", "postfix", "root", top=("root", "root"),
+        special=(
+            ("maildrop", "postfix", "postdrop", 0o730),
+            ("public", "postfix", "postdrop", 0o710),
+            ("pid", "root", "root", 0o755),
+        ),
+        # A chroot of former releases; Postfix makes what it needs of it again.
+        leftovers=("dev", "etc", "lib", "usr", "private/auth"),
+    ),
+    StateDirectory("/var/lib/dovecot", "lib-dovecot", when=lambda settings: not settings.smtp_only),
+)  # fmt: skip
+
+
+def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] = DIRECTORIES) -> list[Problem]:
+    """Move, adopt and repair the state of all enabled services; return warnings. Unmounted: owners only."""
+    mounted = os.path.isdir(root(STATE))
+    warnings: list[Problem] = []
+    for row in rows:
+        if not row.when(settings):
+            continue
+        try:
+            if mounted:
+                warnings += _link(row, root)
+            _repair(row, root(f"{STATE}/{row.name}" if mounted else row.path), root)
+        except OSError as error:
+            cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
+            warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
+    return warnings
+
+
+def _link(row: StateDirectory, root: Root) -> list[Problem]:
+    service, state = root(row.path), root(f"{STATE}/{row.name}")
+    target = f"{STATE}/{row.name}"
+    if os.path.islink(service) and os.readlink(service) == target and os.path.isdir(state):
+        return []
+    warnings: list[Problem] = []
+    if not os.path.isdir(state):
+        shutil.rmtree(state + _COPYING, ignore_errors=True)
+        if os.path.isdir(service) and not os.path.islink(service):
+            copy_tree(service, state + _COPYING)
+        else:
+            os.mkdir(state + _COPYING)
+            cause = f"did not exist, nor did {target}; an empty one was made"
+            warnings.append(Problem(row.path, cause))
+        os.rename(state + _COPYING, state)
+    if os.path.isdir(service) and not os.path.islink(service):
+        shutil.rmtree(service + _REPLACED, ignore_errors=True)
+        os.rename(service, service + _REPLACED)
+        shutil.rmtree(service + _REPLACED)
+    replace_link(service, target)
+    return warnings
+
+
+def copy_tree(source: str, target: str) -> None:
+    """Copy a directory with owners, modes, times and links; sockets are left out, their daemons make them again."""
+    os.mkdir(target, 0o700)
+    for entry in os.scandir(source):
+        place = f"{target}/{entry.name}"
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            copy_tree(entry.path, place)
+        elif stat.S_ISLNK(mode):
+            os.symlink(os.readlink(entry.path), place)
+        elif stat.S_ISREG(mode):
+            shutil.copy2(entry.path, place)
+            _like(entry.path, place)
+        elif stat.S_ISFIFO(mode):
+            os.mkfifo(place)
+            _like(entry.path, place)
+    shutil.copystat(source, target)
+    _like(source, target)
+
+
+def _like(source: str, target: str) -> None:
+    status = os.stat(source)
+    if os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    os.chmod(target, stat.S_IMODE(status.st_mode))
+
+
+def _repair(row: StateDirectory, directory: str, root: Root) -> None:
+    """Give everything its owner again: numeric ids may differ between releases of the image."""
+    for name in row.leftovers:
+        _delete(f"{directory}/{name}")
+    if not row.owner or os.geteuid() != 0 or not os.path.isdir(directory):
+        return
+    special = {name: (owner, group, mode) for name, owner, group, mode in row.special}
+    _own(directory, _ids(row.top if row.top[0] else (row.owner, row.group), root))
+    for entry in os.scandir(directory):
+        owner, group, mode = special.get(entry.name, (row.owner, row.group, 0))
+        _own_tree(entry, _ids((owner, group), root))
+        if mode and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) != mode:
+            os.chmod(entry.path, mode)
+
+
+def _ids(names: tuple[str, str], root: Root) -> tuple[int, int]:
+    """Return numeric ids; an account that does not exist (-1) changes nothing."""
+    uid, gid = root.uid(names[0]), root.gid(names[1])
+    return (-1 if uid is None else uid, -1 if gid is None else gid)
+
+
+def _own_tree(entry: os.DirEntry[str], ids: tuple[int, int]) -> None:
+    _own(entry.path, ids, entry.stat(follow_symlinks=False))
+    if entry.is_dir(follow_symlinks=False):
+        for child in os.scandir(entry.path):
+            _own_tree(child, ids)
+
+
+def _own(path: str, ids: tuple[int, int], status: os.stat_result | None = None) -> None:
+    """Change the owner only where it differs: a queue of a hundred thousand messages costs a look each, no write."""
+    status = status or os.lstat(path)
+    if (ids[0] not in (-1, status.st_uid)) or (ids[1] not in (-1, status.st_gid)):
+        os.lchown(path, *ids)
+
+
+def _delete(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.lexists(path):
+        os.unlink(path)

@@ -1,0 +1,149 @@
+"""The daemons' own checkers on the staged tree, and their complaints in terms of the user's files.
+
+postconf(1) reads main.cf and master.cf, postalias(1) makes the alias database (and, reading main.cf as a Postfix
+program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from dmsinit.problem import Problem
+from dmsinit.render.processes import Job, Outcome
+from dmsinit.render.stage import Stage, StagedFile
+
+MAIN_CF: Final = "/etc/postfix/main.cf"
+DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
+ALIASES: Final = "/etc/aliases"
+_UPGRADE: Final = "see https://doc.dovecot.org/latest/installation/upgrade/2.3-to-2.4.html for settings of Dovecot 2.3"
+
+
+@dataclass
+class Verdict:
+    """What the checkers said: problems forbid the installation."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Checker:
+    """A program, whether it has to run, and who understands what it says."""
+
+    needs: str
+    command: Callable[[str], list[str]]
+    read: Callable[[Outcome, Stage, str, Verdict], None]
+
+
+def check(stage: Stage, directory: str) -> Verdict:
+    """Run all checkers at once on the tree staged in `directory`."""
+    jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.needs in stage.files]
+    verdict = Verdict()
+    for checker, job in jobs:
+        checker.read(job.wait(), stage, directory, verdict)
+    return verdict
+
+
+def _read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    for line in outcome.stderr.splitlines():
+        text = re.sub(r"^\S*postconf: (?:warning|fatal|error): ", "", line).replace(directory, "")
+        if "overriding earlier entry" in text:
+            continue
+        fatal = ": fatal:" in line
+        problem = _placed(text, stage) or _about_parameter(text, stage)
+        (verdict.problems if fatal else verdict.warnings).append(problem)
+    if outcome.code and not verdict.problems:
+        verdict.problems.append(Problem(MAIN_CF, outcome.complaint, "correct postfix-main.cf or postfix-master.cf"))
+
+
+def _read_postalias(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    for line in outcome.stderr.splitlines():
+        text = re.sub(r"^\S*postalias: (?:warning|fatal|error): ", "", line).replace(directory, "")
+        fatal = ": fatal:" in line
+        if fatal and (match := re.search(r"configuration: (\S+)", text)):
+            verdict.problems.append(_parameter(match.group(1), text, stage, "correct its value, see postconf(5)"))
+        elif fatal and (problem := _placed(text, stage)):
+            # postconf says the same of a line that cannot be read.
+            verdict.problems += [] if problem in verdict.problems else [problem]
+        elif fatal:
+            verdict.problems.append(Problem(ALIASES, text, "correct postfix-aliases.cf"))
+        else:
+            verdict.warnings.append(_placed(text, stage) or Problem("postfix-aliases.cf", text))
+
+
+def _read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    for line in outcome.stderr.splitlines():
+        text = re.sub(r"^doveconf: (\w+): ", "", line).replace(directory, "")
+        text = re.sub(r"^Error in configuration file ", "", text)
+        serious = outcome.code != 0 and not line.startswith("doveconf: Warning")
+        remedy = _UPGRADE if "Unknown s" in text else "correct it, see https://doc.dovecot.org/2.4/"
+        problem = _placed(text, stage, remedy) or Problem(DOVECOT_CONF, text, remedy)
+        (verdict.problems if serious else verdict.warnings).append(problem)
+    if outcome.code and not outcome.stderr.strip():
+        verdict.problems.append(Problem(DOVECOT_CONF, outcome.complaint, "correct dovecot.cf"))
+
+
+_PLACE: Final = re.compile(r"(?:file )?(/etc/[^\s:,]+)(?:[:,]? line |:)(\d+)(?:: ?)?")
+
+
+def _placed(text: str, stage: Stage, remedy: str = "") -> Problem | None:
+    """Return a complaint that names a file and line as a Problem; a file that comes from the user's is preferred."""
+    places = [(match, stage.files[match.group(1)]) for match in _PLACE.finditer(text) if match.group(1) in stage.files]
+    if not places:
+        return None
+    match, file = next((place for place in places if place[1].origin is not None), places[0])
+    where = file.source(int(match.group(2)))
+    cause = text.replace(match.group(0), "", 1).strip(" :") if match.start() == 0 else text
+    return Problem(where, cause, remedy or "correct this line")
+
+
+def _about_parameter(text: str, stage: Stage) -> Problem:
+    """Return postconf's complaint about a parameter, with the line of the user's file that it is about."""
+    match = re.search(r"(?:/etc/postfix/\S+: )?(unused|undefined) parameter: ([^\s=]+)", text)
+    if not match:
+        return Problem(MAIN_CF, text)
+    kind, name = match.groups()
+    if kind == "unused":
+        return _parameter(name, f"Postfix knows no parameter {name}, and nothing uses it", stage, "check its spelling")
+    line = _find(stage.files[MAIN_CF], re.compile(r"\$[{(]?" + re.escape(name) + r"\b"))
+    where = stage.files[MAIN_CF].source(line)
+    return Problem(where, f"uses ${name}, which is not defined", "define it, or correct its spelling")
+
+
+def _parameter(name: str, cause: str, stage: Stage, remedy: str) -> Problem:
+    file = stage.files.get(MAIN_CF)
+    if file is None:
+        return Problem(MAIN_CF, cause, remedy)
+    line = _find(file, re.compile(r"^" + re.escape(name) + r"\s*="))
+    return Problem(file.source(line), cause, remedy)
+
+
+def _find(file: StagedFile, pattern: re.Pattern[str]) -> int:
+    """Return the last line (from 1) in which `pattern` stands, 0 when it stands nowhere."""
+    lines = file.content.decode("utf-8", "replace").splitlines()
+    return next((n for n in range(len(lines), 0, -1) if pattern.search(lines[n - 1])), 0)
+
+
+_CHECKERS: Final = (
+    _Checker(MAIN_CF, lambda directory: ["postconf", "-c", f"{directory}/etc/postfix", "-n"], _read_postconf),
+    _Checker(
+        ALIASES,
+        lambda directory: ["postalias", "-c", f"{directory}/etc/postfix", f"hash:{directory}{ALIASES}"],
+        _read_postalias,
+    ),
+    _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], _read_doveconf),
+)
+
+
+def alias_database(directory: str) -> bytes | None:
+    """Return the alias database that checking made in `directory`, and remove it there; None when there is none."""
+    path = f"{directory}{ALIASES}.db"
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        return None
+    os.unlink(path)
+    return content
