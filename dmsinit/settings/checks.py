@@ -52,7 +52,6 @@ def check(settings: Settings, sources: Mapping[str, str]) -> Findings:
     found = Findings()
     _provisioner(settings, found)
     _certificates(settings, found)
-    _time_zone(settings, found)
     _relaying(settings, found)
     _sizes(settings, found)
     _filters(settings, found)
@@ -87,12 +86,6 @@ def _certificates(settings: Settings, found: Findings) -> None:
     pair = {"SSL_CERT_PATH": settings.ssl_cert_path, "SSL_KEY_PATH": settings.ssl_key_path}
     for name in (name for name, path in pair.items() if not path):
         found.problem(name, "is empty, but SSL_TYPE=manual needs it", f"write {name}=/path/in/the/container")
-
-
-def _time_zone(settings: Settings, found: Findings) -> None:
-    zone = settings.tz
-    if zone.startswith("/") or ".." in zone or " " in zone:
-        found.warn("TZ", f"{zone!r} is not a time zone", "write Area/City, such as TZ=Europe/Berlin")
 
 
 def _relaying(settings: Settings, found: Findings) -> None:
