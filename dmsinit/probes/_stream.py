@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 LINE_BYTES = 1024
 """A greeting is shorter (RFC 5321 section 4.5.3.1.5 allows 512 octets)."""
@@ -37,8 +37,9 @@ async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asy
     except (ConnectionError, asyncio.IncompleteReadError) as error:
         raise ProbeFailed(f"{address}: connection closed ({error})") from None
     finally:
-        # A probe must not linger: what is unsent is dropped, and nobody waits for the peer's farewell.
-        writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+        writer.transport.abort()  # what was to be said is said (drained); a probe waits for no farewell
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def read_line(reader: asyncio.StreamReader) -> str:
