@@ -16,12 +16,16 @@ from dmsinit.render import build, certificate, mailboxes, manifest, overrides, p
 from dmsinit.render.context import Inputs, Invalid, gather
 from dmsinit.render.install import Installer, Result, replace_file
 from dmsinit.render.owners import changes_of
-from dmsinit.render.paths import RENDERED, STAGED, TEMPLATE_CACHE, TEMPLATES, VOLUME, Root, mount_points
+from dmsinit.render.paths import LOGS, RENDERED, STAGED, TEMPLATE_CACHE, TEMPLATES, VOLUME, WORK, Root, mount_points
 from dmsinit.render.processes import run
 from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
 from dmsinit.render.templates import Templates
 from dmsinit.settings import Severe
+
+MAIL_LOG: Final = f"{LOGS}/mail.log"
+MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
+"""The size of the mail log when the container started: what the container's output shows begins there."""
 
 USER_PATCHES: Final = f"{VOLUME}/user-patches.sh"
 
@@ -79,7 +83,7 @@ class Run:
         problems += self._early_services(inputs, templates)
         if problems:
             raise ProblemsFound(problems)
-        services.load(self._root, templates, inputs.context())
+        self._services(inputs, templates)
         sys.stdout.write(f"the configuration of {inputs.host.fqdn} is valid\n")
         return EX_OK
 
@@ -95,13 +99,13 @@ class Run:
             problems += self._early_services(inputs, templates)
         if problems:
             raise ProblemsFound(problems)
-        planned = None if start else services.load(self._root, templates, inputs.context())
+        planned = None if start else self._services(inputs, templates)
         with self._phase("install"):
             result = self._install(inputs, stage, start)
         if start:
             self._announce(inputs)
         with self._phase("services"):
-            planned = planned or services.load(self._root, templates, inputs.context())
+            planned = planned or self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
         self._report.plan(_plan(inputs, planned), changes)
         return EX_OK
@@ -127,10 +131,18 @@ class Run:
         if not services.own_files(self._root):
             return []
         try:
-            services.load(self._root, templates, inputs.context())
+            self._services(inputs, templates)
         except ProblemsFound as found:
             return list(found.problems)
         return []
+
+    def _services(self, inputs: Inputs, templates: Templates) -> tuple[Service, ...]:
+        return services.load(self._root, templates, {**inputs.context(), "mail_log_offset": self._mail_log_offset()})
+
+    def _mail_log_offset(self) -> int:
+        if self._mode is not Mode.BOOT:
+            return int(self._root.read(MAIL_LOG_OFFSET) or b"0")
+        return self._root.read_size(MAIL_LOG) or 0
 
     def _make_certificate(self, inputs: Inputs) -> certificate.Making | None:
         tls = inputs.certificate.tls
@@ -155,6 +167,7 @@ class Run:
         self._report.say("installed", fqdn=inputs.host.fqdn, user_patches=patches)
         self._report.await_line()
         prepare.mark_started(self._root, timestamp())
+        replace_file(self._root(MAIL_LOG_OFFSET), str(self._mail_log_offset()).encode(), mode=0o644)
 
     def _refuse(self, problems: Iterable[Problem], *, fqdn_missing: bool = False) -> int:
         listed = list(dict.fromkeys(problems))

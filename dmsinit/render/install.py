@@ -170,7 +170,7 @@ class Installer:
 
     def _write_temporary(self, write: _Write, temporary: str) -> None:
         uid, gid = self._owner(write.file.path, write.file.owner, write.file.group)
-        create_file(temporary, write.file.content, uid=uid, gid=gid, mode=write.file.mode, durable=not self._fresh)
+        write_file(temporary, write.file.content, write.file.mode, uid=uid, gid=gid, durable=not self._fresh)
 
     def _replace(self, write: _Write) -> None:
         try:
@@ -242,25 +242,11 @@ class Installer:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def create_file(path: str, content: bytes, *, uid: int, gid: int, mode: int, durable: bool) -> None:
-    """Create a file that does not exist, with its final owner and mode before a byte is in it."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "wb", buffering=0) as file:
-        if uid >= 0:
-            os.fchown(fd, uid, gid)
-        os.fchmod(fd, mode)
-        view = memoryview(content)
-        while view:
-            view = view[file.write(view) :]
-        if durable:
-            os.fsync(fd)
-
-
 def replace_file(path: str, content: bytes, *, mode: int, uid: int = -1, gid: int = -1) -> None:
     """Replace one file atomically and durably."""
     temporary = path + TEMPORARY_SUFFIX
     _remove(temporary)
-    create_file(temporary, content, uid=uid, gid=gid, mode=mode, durable=True)
+    write_file(temporary, content, mode, uid=uid, gid=gid, durable=True)
     os.rename(temporary, path)
 
 

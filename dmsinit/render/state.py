@@ -17,7 +17,6 @@ from dmsinit.render.paths import STATE, Root
 from dmsinit.settings import Settings
 
 _COPYING: Final = ".dmsinit-copy"
-_REPLACED: Final = ".dmsinit-old"
 
 
 @dataclass(frozen=True)
@@ -86,9 +85,8 @@ def _link(row: StateDirectory, root: Root) -> list[Problem]:
             warnings.append(Problem(row.path, cause))
         os.rename(state + _COPYING, state)
     if os.path.isdir(service) and not os.path.islink(service):
-        shutil.rmtree(service + _REPLACED, ignore_errors=True)
-        os.rename(service, service + _REPLACED)
-        shutil.rmtree(service + _REPLACED)
+        # Not renamed first: a directory of the image's layers cannot be (overlayfs: EXDEV).
+        shutil.rmtree(service)
     replace_link(service, target)
     return warnings
 
