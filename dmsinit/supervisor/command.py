@@ -4,13 +4,18 @@ No code of ours runs between fork and exec, and PID 1 looks up no user: setpriv(
 """
 
 import os
+import resource
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from dmsinit.plan import Service
 
 MARKER = "DMSINIT_SERVICE"
 """Environment variable that marks every process of a service, also those that left its session."""
+
+_CAP_SYS_RESOURCE = 24
+"""Its number in capabilities(7)."""
 
 _ACCOUNT_FILES = {"user": "/etc/passwd", "group": "/etc/group"}
 
@@ -23,16 +28,35 @@ def command_line(service: Service) -> list[str]:
     """Return the argument list that runs the service with its user, groups, limits and working directory."""
     limits = service.limits
     argv: list[str] = []
-    if limits.oom_score_adj is not None:
+    if limits.oom_score_adj is not None and may_set_oom_score_adj(limits.oom_score_adj):
         argv += ["choom", "-n", str(limits.oom_score_adj), "--"]
     if limits.nofile is not None:
-        argv += ["prlimit", f"--nofile={limits.nofile}:{limits.nofile}", "--"]
+        nofile = highest_nofile(limits.nofile)
+        argv += ["prlimit", f"--nofile={nofile}:{nofile}", "--"]
     if limits.nice is not None:
         argv += ["nice", "-n", str(limits.nice)]
     if service.cwd not in ("", "/"):
         argv += ["env", f"--chdir={service.cwd}"]
     argv += _privileges(service)
     return [*argv, *service.command]
+
+
+def may_set_oom_score_adj(value: int) -> bool:
+    """Say whether we may give `value` to a child: less than our own takes a capability that containers lack."""
+    return value >= int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")) or _has_sys_resource()
+
+
+def highest_nofile(wanted: int) -> int:
+    """Return `wanted`, or the hard limit that the container engine gave us where we may not pass it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return wanted if hard == resource.RLIM_INFINITY or _has_sys_resource() else min(wanted, hard)
+
+
+@cache
+def _has_sys_resource() -> bool:
+    status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
+    effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> _CAP_SYS_RESOURCE & 1)
 
 
 def _privileges(service: Service) -> list[str]:

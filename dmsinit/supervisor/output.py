@@ -65,6 +65,8 @@ class Output:
     def __init__(self, file: LogFile | None) -> None:
         self.ring: deque[str] = deque(maxlen=RING_LINES)
         self.bytes_read = 0
+        self._lines = 0
+        self._lines_before_life = 0
         self._file = file
         self._partial = b""
         self._followers: set[asyncio.Queue[str]] = set()
@@ -75,6 +77,7 @@ class Output:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reading, False)
         self._reading.add(reading)
+        self._lines_before_life = self._lines
         asyncio.get_running_loop().add_reader(reading, self._readable, reading)
         return writing
 
@@ -85,6 +88,10 @@ class Output:
     def tail(self, lines: int) -> list[str]:
         """Return the last lines, at most RING_LINES of them."""
         return list(self.ring)[-lines:] if lines > 0 else []
+
+    def last_words(self, lines: int) -> list[str]:
+        """Return the last lines, at most `lines`, of what was written since the last `open_pipe`."""
+        return self.tail(min(lines, self._lines - self._lines_before_life))
 
     async def follow(self, lines: int) -> AsyncIterator[str]:
         """Yield the last `lines` lines, then new ones for ever; a follower that is too slow loses the oldest."""
@@ -136,6 +143,7 @@ class Output:
         for piece in pieces[-RING_LINES:]:
             line = piece[:LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
             self.ring.append(line)
+            self._lines += 1
             for follower in self._followers:
                 if follower.full():
                     follower.get_nowait()

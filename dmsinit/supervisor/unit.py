@@ -200,7 +200,7 @@ class Unit:
             self._to(State.EXITED, end.reason, end.detail)
         else:
             self._to(State.FAILED, end.reason, end.detail)
-            self._world.log.error(self.failure(f"{self.name} has failed and stays down: {end.detail}"))
+            self._world.log.error(f"{self.name} has failed and stays down: {end.detail}")
 
     async def _until_it_may_start(self) -> None:
         while blocker := self._blocker():
@@ -276,10 +276,10 @@ class Unit:
         reason, detail = verdict or _cause(result, kills_before)
         self.deaths.append(Death(time=timestamp(), cause=reason, detail=detail, seconds_lived=round(lived, 3)))
         self.tree.output.drain()
-        self.tree.output.note(f"[dmsinit] {self.name} ended: {detail}")
         success = result.success and verdict is None
         if verdict is None and not (success and self.service.type == "oneshot"):
             self._world.log.warn(self.failure(f"{self.name} ended after {lived:.1f} s: {detail}"))
+        self.tree.output.note(f"[dmsinit] {self.name} ended: {detail}")
         return Ending(reason, detail, success, healthy)
 
     async def _go_down(self) -> None:
@@ -299,8 +299,8 @@ class Unit:
         return OperationFailed(sentence, log_lines=self.tree.output.tail(EXCERPT_LINES))
 
     def failure(self, sentence: str) -> str:
-        """Return the sentence with the last log lines of the service, for the log."""
-        tail = self.tree.output.tail(EXCERPT_LINES)
+        """Return the sentence with the last words of this life of the service, for the log."""
+        tail = self.tree.output.last_words(EXCERPT_LINES)
         return "\n".join((sentence, *(f"  {self.name} | {line}" for line in tail)))
 
     def status(self, memory_bytes: int | None, processes: int) -> ServiceStatus:
