@@ -1,6 +1,7 @@
 """Inputs → Stage: templates, override files, certificates and the generated files, all in memory."""
 
 import os
+from typing import Final
 
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import manifest, overrides, prepare
@@ -10,6 +11,9 @@ from dmsinit.render.stage import Stage
 from dmsinit.render.templates import SUFFIX, Templates
 from dmsinit.render.tls import DIRECTORY
 from dmsinit.settings import exports, settings_file
+
+FINGERPRINT: Final = f"{DIRECTORY}/in-use.sha256"
+"""Digests of a certificate that is used where it lies: its renewal is a change of what daemons are made of."""
 
 
 def build(inputs: Inputs, templates: Templates, root: Root) -> tuple[Stage, overrides.Findings]:
@@ -83,7 +87,7 @@ def _fingerprint(stage: Stage, inputs: Inputs, root: Root) -> None:
         if content is not None:
             lines.append(f"{sha256(content).hexdigest()}  {path}\n")
     if lines:
-        stage.add(f"{DIRECTORY}/in-use.sha256", "".join(lines))
+        stage.add(FINGERPRINT, "".join(lines))
 
 
 def drop_mounted(stage: Stage, mounted: frozenset[str], directory: str) -> None:

@@ -20,7 +20,7 @@ GENERATED: Final = "dmsinit writes this file; changes to it by hand last until t
 
 @dataclass(frozen=True)
 class Inputs:
-    """All inputs, free of what forbids a start."""
+    """All inputs. With `problems` nothing may be installed, but what can be rendered shows further problems."""
 
     settings: Settings
     host: Host
@@ -29,6 +29,7 @@ class Inputs:
     certificate: Choice
     overrides: frozenset[str]
     nameservers: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -59,7 +60,7 @@ class Inputs:
 
 
 class Invalid(ProblemsFound):
-    """The inputs cannot be used; `fqdn_missing`: the host has no full name. `warnings` and `notes` are told as well."""
+    """There are no settings to go on with; `fqdn_missing`: the host has no full name. `warnings` are told as well."""
 
     def __init__(
         self, problems: Iterable[Problem], warnings: Iterable[Problem], notes: Iterable[str], *, fqdn_missing: bool
@@ -71,7 +72,7 @@ class Invalid(ProblemsFound):
 
 
 def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
-    """Return the inputs, or raise Invalid with everything that is wrong with all of them."""
+    """Return the inputs; Invalid when there are no usable settings."""
     problems: list[Problem] = []
     volume = _read(root, problems)
     try:
@@ -92,21 +93,19 @@ def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
         warnings += acme.extract([name for name in names if name], root)
     certificate = tls.choose(settings, settings.fqdn, settings.domain, root)
     problems += [*found.problems, *certificate.problems]
-    warnings += [*(volume.warnings if volume else ()), *found.warnings, *certificate.warnings]
-    if problems or volume is None:
-        raise Invalid(problems, warnings, loaded.notes, fqdn_missing=False)
+    warnings += [*volume.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
-        _overrides(root), nameservers(root), tuple(warnings), loaded.notes,
+        _overrides(root), nameservers(root), tuple(problems), tuple(warnings), loaded.notes,
     )  # fmt: skip
 
 
-def _read(root: Root, problems: list[Problem]) -> Volume | None:
+def _read(root: Root, problems: list[Problem]) -> Volume:
     try:
         return read(Path(root(VOLUME)))
     except ProblemsFound as found:
         problems.extend(found.problems)
-        return None
+        return Volume(Path(root(VOLUME)))
 
 
 def _overrides(root: Root) -> frozenset[str]:

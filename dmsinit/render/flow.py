@@ -21,7 +21,7 @@ from dmsinit.render.processes import run
 from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
 from dmsinit.render.templates import Templates
-from dmsinit.settings import Severe
+from dmsinit.render.voice import Audience, Voice
 
 MAIL_LOG: Final = f"{LOGS}/mail.log"
 MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
@@ -49,6 +49,7 @@ class Run:
         self._environ = environ
         self._log = log
         self._report = report
+        self._voice = Voice(log, root, Audience(mode))
         self._mounted: frozenset[str] = frozenset()
 
     def go(self) -> int:
@@ -58,17 +59,20 @@ class Run:
         try:
             return self._run()
         except Invalid as invalid:
-            self._tell(invalid.warnings, invalid.notes)
+            self._voice.warn(invalid.warnings)
             return self._refuse(invalid.problems, fqdn_missing=invalid.fqdn_missing)
         except ProblemsFound as found:
             return self._refuse(found.problems)
+        finally:
+            self._voice.remember()
 
     def _run(self) -> int:
         with self._phase("settings"):
             inputs = gather(self._root, self._environ)
         self._log.set_level(inputs.settings.log_level)
-        self._tell(inputs.warnings, inputs.notes)
-        if inputs.waits_for_accounts and self._mode is Mode.BOOT:
+        self._voice.warn(inputs.warnings)
+        self._voice.note(inputs.notes)
+        if inputs.waits_for_accounts and not inputs.problems and self._mode is Mode.BOOT:
             self._report.say("waiting", **{"for": "accounts"})
             return EX_TEMPFAIL
         templates = Templates(self._root(TEMPLATES), self._root(TEMPLATE_CACHE), inputs.context())
@@ -104,6 +108,7 @@ class Run:
             result = self._install(inputs, stage, start)
         if start:
             self._announce(inputs)
+            self._show_settings(inputs)
         with self._phase("services"):
             planned = planned or self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
@@ -114,8 +119,8 @@ class Run:
         stage, findings = build.build(inputs, templates, self._root)
         stage.write(directory)
         edited = overrides.master_cf(stage, directory, inputs, self._root)
-        self._tell([*findings.warnings, *edited.warnings])
-        return stage, findings.problems + edited.problems
+        self._voice.warn([*findings.warnings, *edited.warnings])
+        return stage, [*inputs.problems, *findings.problems, *edited.problems]
 
     def _validate(self, inputs: Inputs, stage: Stage, directory: str) -> list[Problem]:
         self._mounted = mount_points(self._root)
@@ -123,7 +128,7 @@ class Run:
         stage.complete(directory, self._root)
         verdict = validate.check(stage, directory)
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
-        self._tell([*verdict.warnings, *warnings])
+        self._voice.warn([*verdict.warnings, *warnings])
         return verdict.problems + problems
 
     def _early_services(self, inputs: Inputs, templates: Templates) -> list[Problem]:
@@ -155,10 +160,12 @@ class Run:
         if self._mode is Mode.PLAN:
             return installer.preview()
         if start:
-            self._tell(start.before_files())
+            self._voice.warn(start.before_files())
         result = installer.install()
-        self._tell([*result.warnings, *_alias_database(stage, result, self._root)])
-        self._tell(start.after_files() if start else _mailboxes(inputs, self._root))
+        if build.FINGERPRINT in result.changes:
+            result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
+        self._voice.warn([*result.warnings, *_alias_database(stage, result, self._root)])
+        self._voice.warn(start.after_files() if start else _mailboxes(inputs, self._root))
         return result
 
     def _announce(self, inputs: Inputs) -> None:
@@ -169,22 +176,17 @@ class Run:
         prepare.mark_started(self._root, timestamp())
         replace_file(self._root(MAIL_LOG_OFFSET), str(self._mail_log_offset()).encode(), mode=0o644)
 
+    def _show_settings(self, inputs: Inputs) -> None:
+        """Show the settings to who debugs (behaviour 23); no secret reaches a log."""
+        for name, value in inputs.settings.masked().items():
+            self._log.debug(f"{name}={value}")
+
     def _refuse(self, problems: Iterable[Problem], *, fqdn_missing: bool = False) -> int:
         listed = list(dict.fromkeys(problems))
-        for problem in listed:
-            if self._mode is Mode.CHECK:
-                sys.stdout.write(f"{problem}\n")
-            else:
-                self._log.error(str(problem))
+        self._voice.refuse(listed)
         if self._mode is not Mode.CHECK:
             self._report.invalid(listed, fqdn_missing=fqdn_missing)
         return EX_CONFIG
-
-    def _tell(self, warnings: Iterable[Problem], notes: Iterable[str] = ()) -> None:
-        for warning in dict.fromkeys(warnings):
-            (self._log.error if isinstance(warning, Severe) else self._log.warn)(str(warning))
-        for note in notes:
-            self._log.info(note)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -209,7 +211,7 @@ class _Start:
         settings = inputs.settings
         self._inputs, self._root = inputs, root
         self._uid, self._gid = settings.dms_vmail_uid, settings.dms_vmail_gid
-        prepare.mail_directory(root, self._uid, self._gid)
+        self._warnings = prepare.mail_directory(root, self._uid, self._gid)
         self._owners = mailboxes.OwnershipCheck(self._uid, self._gid, root)
 
     def before_files(self) -> list[Problem]:
@@ -220,6 +222,7 @@ class _Start:
             raise ProblemsFound(problems)
         prepare.stale_pid_files(root)
         return [
+            *self._warnings,
             *prepare.enterable(root),
             *prepare.time_zone(settings.tz, root),
             *prepare.logs(root),

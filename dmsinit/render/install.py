@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render.paths import RENDERED, STAGED, Root
+from dmsinit.render.paths import CONFLICTS, RENDERED, STAGED, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile, write_file
 
@@ -25,6 +25,8 @@ TEMPORARY_SUFFIX: Final = ".dmsinit-new"
 
 _NOT_OURS: Final = (errno.EROFS, errno.EBUSY, errno.EXDEV)
 """What replacing a file says when the user mounted something there."""
+
+_OLD: Final = ".old"
 
 Kind = Literal["create", "modify", "delete"]
 
@@ -60,8 +62,11 @@ class Installer:
         self._fresh = fresh
         self._mounted = mounted
         self._rendered = root(RENDERED)
+        if not os.path.isdir(self._rendered) and os.path.isdir(self._rendered + _OLD):
+            os.rename(self._rendered + _OLD, self._rendered)  # the last run died between two renames
         self._result = Result()
         self._kept: set[str] = set()
+        self._conflicts: dict[str, bytes] = {}
 
     def preview(self) -> Result:
         """Return what `install` would do, and do nothing."""
@@ -127,13 +132,14 @@ class Installer:
             return None
         if installed is None or before is None or installed in (before, file.content):
             return file.content
-        merged = _merge3(self._root(file.path), self._rendered + file.path, self._root(STAGED + file.path))
-        if merged is None:
-            cause = "was changed by hand or by user-patches.sh in the same lines as now by dmsinit; it stays as it is"
-            remedy = f"compare it with {STAGED}{file.path}, or restart the container to render it anew"
-            self._result.warnings.append(Problem(file.path, cause, remedy))
-            self._kept.add(file.path)
-        return merged
+        merged, clean = _merge3(self._root(file.path), self._rendered + file.path, self._root(STAGED + file.path))
+        if clean:
+            return merged
+        cause = "was changed by hand or by user-patches.sh in the same lines as now by dmsinit; it stays as it is"
+        remedy = f"both versions are in {CONFLICTS}{file.path}; restart the container to render it anew"
+        self._result.warnings.append(Problem(file.path, cause, remedy))
+        self._conflicts[file.path] = merged
+        return None
 
     def _obsolete(self) -> list[str]:
         """Return the files that were rendered last time and are not any more, and that nobody changed since."""
@@ -229,17 +235,26 @@ class Installer:
 
     def _keep_rendered(self) -> None:
         """Make the staged tree the rendered one; what could not be installed keeps its old form, to be tried again."""
-        staged, old = self._root(STAGED), self._rendered + ".old"
-        for path in self._kept - self._mounted:
-            before = self._root.read(RENDERED + path)
+        staged, old = self._root(STAGED), self._rendered + _OLD
+        for path in self._kept | self._conflicts.keys():
+            mounted = path in self._mounted
+            content = self._stage.files[path].content if mounted else self._root.read(RENDERED + path)
             _remove(staged + path)
-            if before is not None:
-                write_file(staged + path, before, 0o600)
+            if content is not None:
+                write_file(staged + path, content, 0o600)
+        self._keep_conflicts()
         shutil.rmtree(old, ignore_errors=True)
         if os.path.isdir(self._rendered):
             os.rename(self._rendered, old)
         os.rename(staged, self._rendered)
         shutil.rmtree(old, ignore_errors=True)
+
+    def _keep_conflicts(self) -> None:
+        directory = self._root(CONFLICTS)
+        shutil.rmtree(directory, ignore_errors=True)
+        for path, content in self._conflicts.items():
+            os.makedirs(os.path.dirname(directory + path), mode=0o700, exist_ok=True)
+            write_file(directory + path, content, 0o600)
 
 
 def replace_file(path: str, content: bytes, *, mode: int, uid: int = -1, gid: int = -1) -> None:
@@ -263,10 +278,11 @@ def replace_link(path: str, target: str) -> None:
         raise
 
 
-def _merge3(installed: str, before: str, wanted: str) -> bytes | None:
-    """Return `installed` with the changes from `before` to `wanted`; None when they overlap (diff3 exits with 1)."""
-    outcome = run(["diff3", "-m", installed, before, wanted])
-    return outcome.stdout.encode("utf-8", "surrogateescape") if outcome.code == 0 else None
+def _merge3(installed: str, before: str, wanted: str) -> tuple[bytes, bool]:
+    """Return `installed` with the changes from `before` to `wanted`, and whether none overlap (else marked)."""
+    labels = ["-L", "installed", "-L", "rendered before", "-L", "rendered now"]
+    outcome = run(["diff3", "-m", *labels, installed, before, wanted])
+    return outcome.stdout.encode("utf-8", "surrogateescape"), outcome.code == 0
 
 
 def _correct(path: str, uid: int, gid: int, mode: int) -> None:

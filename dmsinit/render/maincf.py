@@ -10,7 +10,7 @@ from typing import Final
 
 _NAME: Final = re.compile(r"([^\s=#][^\s=]*)\s*=")
 
-HEADER: Final = "\n# --- From postfix-main.cf in the config volume " + "-" * 74 + "\n"
+HEADER: Final = "\n# --- From postfix-main.cf in the config volume " + "-" * 72 + "\n"
 
 
 @dataclass(frozen=True)

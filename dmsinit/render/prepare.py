@@ -112,12 +112,17 @@ def stale_pid_files(root: Root) -> int:
     return removed
 
 
-def mail_directory(root: Root, uid: int, gid: int) -> None:
-    """Make /var/mail where nothing is mounted there; mounted, its owner is repaired with its content."""
-    if not root.exists(MAIL):
-        os.makedirs(root(MAIL), mode=0o755)
-        if os.geteuid() == 0:
+def mail_directory(root: Root, uid: int, gid: int) -> list[Problem]:
+    """Make /var/mail, or give the mounted directory itself to the vmail user; its content is repaired elsewhere."""
+    try:
+        os.makedirs(root(MAIL), exist_ok=True)
+        status = os.stat(root(MAIL))
+        if os.geteuid() == 0 and (status.st_uid, status.st_gid) != (uid, gid):
             os.chown(root(MAIL), uid, gid)
+    except OSError as error:
+        cause = f"cannot be given to {uid}:{gid}: {error.strerror}"
+        return [Problem(MAIL, cause, "mount it writable, with a file system that has owners")]
+    return []
 
 
 def mark_started(root: Root, now: str) -> None:

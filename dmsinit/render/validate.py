@@ -95,7 +95,8 @@ def _placed(text: str, stage: Stage, remedy: str = "") -> Problem | None:
         return None
     match, file = next((place for place in places if place[1].origin is not None), places[0])
     where = file.source(int(match.group(2)))
-    cause = text.replace(match.group(0), "", 1).strip(" :") if match.start() == 0 else text
+    cause = text.replace(match.group(0), "", 1) if match.start() == 0 else text.replace(match.group(0), where)
+    cause = re.sub(r"^/etc/\S+: ", "", cause).strip(" :")
     return Problem(where, cause, remedy or "correct this line")
 
 
