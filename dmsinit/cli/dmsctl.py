@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dmsinit.cli import _views as views
-from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, checked, tell
+from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, checked, silence, tell
 from dmsinit.control.client import Pending, Unreachable, quote, request
 
 PROGRAM = "dmsctl"
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader, such as head(1), had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         return 128 + signal.SIGPIPE
 
 
