@@ -43,6 +43,7 @@ RUN cd /usr/share/dmsinit \
  && mv dmsinit /usr/lib/python3/dist-packages/ \
  && mv bin/* /usr/local/bin/ && rmdir bin \
  && python3 -I -m compileall -q /usr/lib/python3/dist-packages/dmsinit \
+ && dmsinit render --compile \
  && cd /usr/local/bin && for name in \
       addmailuser updatemailuser delmailuser listmailuser addalias delalias listalias setquota delquota \
       adddovecotmasteruser updatedovecotmasteruser deldovecotmasteruser listdovecotmasteruser open-dkim rspamd-dkim \

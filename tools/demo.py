@@ -37,7 +37,7 @@ PORTS: Final = {"smtp": 25, "submissions": 465, "submission": 587, "imap": 143, 
 PORT_OFFSET: Final = 10_000
 METRICS_PORT: Final = 9154
 ACCOUNTS: Final = {"anna@example.test": "anna-demo-password", "bob@example.test": "bob-demo-password"}
-READY_SECONDS: Final = 150
+READY_SECONDS: Final = 90
 DELIVERY_SECONDS: Final = 30
 
 
