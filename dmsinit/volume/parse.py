@@ -14,6 +14,8 @@ from dmsinit.volume.model import Account, Alias, Master
 LOGIN: Final = re.compile(r"[^\s@:/|*\"\\,]+@[^\s@:/|*\"\\,]+")
 """A login: it becomes a path below /var/mail, a field of a colon-separated file, and one word of a table."""
 
+_QUOTED_KEY: Final = re.compile(r'"[^"]*"\S*')
+
 QUOTA_SIZE: Final = re.compile(r"[0-9]+[BkMGT]|0")
 
 
@@ -23,6 +25,11 @@ def is_login(address: str) -> bool:
         return False
     local_part, _, domain = address.partition("@")
     return local_part not in (".", "..") and domain not in (".", "..")
+
+
+def is_master(name: str) -> bool:
+    """Tell whether a name can be that of a master user, whose login is USER*NAME."""
+    return bool(name) and not any(character in ":*|" or character.isspace() for character in name)
 
 
 def accounts(lines: list[Line], findings: Findings) -> tuple[Account, ...]:
@@ -81,8 +88,8 @@ def masters(lines: list[Line], findings: Findings) -> tuple[Master, ...]:
     found: dict[str, Master] = {}
     for number, text in lines:
         name, bar, secret = (part.strip() for part in text.partition("|"))
-        if not name or any(character in name for character in ": \t*"):
-            cause = "does not begin with the name of a master user (no colon, blank or asterisk)"
+        if not is_master(name):
+            cause = "does not begin with the name of a master user (no colon, blank, bar or asterisk)"
             findings.error(MASTERS, number, cause, "write name|{SHA512-CRYPT}hash")
             continue
         secret = secret.partition("|")[0].strip()
@@ -112,9 +119,8 @@ def aliases(lines: list[Line], findings: Findings) -> tuple[Alias, ...]:
 
 def split_key(text: str) -> tuple[str, str]:
     """Split a logical line of a postmap(1) table into key and value; blanks inside double quotes belong to the key."""
-    if text.startswith('"') and (end := text.find('"', 1)) > 0:
-        rest = text[end + 1 :].split(None, 1) if text[end + 1 : end + 2].strip() else ["", text[end + 1 :].strip()]
-        return text[: end + 1] + rest[0], rest[1] if len(rest) > 1 else ""
+    if text.startswith('"') and (quoted := _QUOTED_KEY.match(text)):
+        return quoted.group(), text[quoted.end() :].strip()
     parts = text.split(None, 1)
     return parts[0], parts[1] if len(parts) > 1 else ""
 

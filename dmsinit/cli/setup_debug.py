@@ -1,0 +1,69 @@
+"""`setup debug …` and `setup fail2ban …`: look into a running container."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from dmsinit.cli.setup_session import Refused, Session
+from dmsinit.cli.setup_verb import Verb
+
+MAIL_LOG = Path("/var/log/mail/mail.log")
+FAIL2BAN_LOG = Path("/var/log/mail/fail2ban.log")
+
+
+def login(_: Session, arguments: list[str]) -> int:
+    """Become a shell; it does not return."""
+    sys.stdout.flush()
+    os.execvp("bash", ["bash", "-c", " ".join(arguments)] if arguments else ["bash"])  # noqa: S606  a shell is what was asked for
+
+
+def show_mail_logs(_: Session, __: list[str]) -> int:
+    return show_file(MAIL_LOG)
+
+
+def show_file(path: Path) -> int:
+    """Copy a file to standard output."""
+    try:
+        with path.open("rb") as log:
+            shutil.copyfileobj(log, sys.stdout.buffer)
+    except FileNotFoundError:
+        raise Refused(f"{path} does not exist; is a mail server running in this container?") from None
+    sys.stdout.flush()
+    return 0
+
+
+def fail2ban(_: Session, arguments: list[str]) -> int:
+    if arguments == ["log"]:
+        return show_file(FAIL2BAN_LOG)
+    raise Refused("Fail2ban does not run in this image yet; set ENABLE_FAIL2BAN=0")
+
+
+def unavailable(_: Session, __: list[str]) -> int:
+    raise Refused("this command has nothing to show yet: fetchmail and getmail do not run in this image")
+
+
+VERBS = (
+    Verb(
+        ("debug", "login"),
+        "[COMMAND]",
+        "open a shell in the container, or run a command",
+        login,
+        maximum=None,
+        has_help=False,
+    ),
+    Verb(("debug", "show-mail-logs"), "", "show the mail log", show_mail_logs, maximum=None, has_help=False),
+    Verb(("debug", "fetchmail"), "", "fetch mail once and show what happens", unavailable, maximum=None),
+    Verb(("debug", "getmail"), "", "show the settings of getmail", unavailable, maximum=None),
+    Verb(
+        ("debug", "fail2ban"), "[ban|unban IP | status | log]", "the same as `setup fail2ban`", fail2ban, maximum=None
+    ),
+    Verb(
+        ("fail2ban",),
+        "[ban|unban IP | status | log]",
+        "show and change who is banned",
+        fail2ban,
+        maximum=None,
+        examples=("setup fail2ban", "setup fail2ban unban 192.0.2.7"),
+    ),
+)

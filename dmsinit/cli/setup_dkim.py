@@ -1,0 +1,73 @@
+"""`setup config dkim`: keys to sign outgoing mail with."""
+
+import socket
+
+from dmsinit.cli.setup_session import Refused, Session
+from dmsinit.cli.setup_verb import Verb
+from dmsinit.volume import dkim, files, parse
+from dmsinit.volume.files import Findings
+from dmsinit.volume.model import Volume
+
+DEFAULTS = {"keysize": "2048", "selector": "mail", "domain": ""}
+
+
+def config_dkim(session: Session, arguments: list[str]) -> int:
+    if session.setting("ENABLE_RSPAMD", "0") == "1":
+        if session.setting("ENABLE_OPENDKIM", "1") != "1":
+            raise Refused("DKIM keys for Rspamd cannot be made yet; set ENABLE_OPENDKIM=1 to sign by OpenDKIM")
+        session.log.warn("OpenDKIM and Rspamd are both on; the keys are for OpenDKIM")
+    options = _options(arguments)
+    if not options["keysize"].isascii() or not options["keysize"].isdigit():
+        raise Refused(f"keysize {options['keysize']} is not a number of bits; write for example 2048")
+    domains = tuple(name for name in options["domain"].split(",") if name) or _hosted_domains(session)
+    if not domains:
+        session.log.warn("no key was made: there is no domain yet; add an account or name one: domain hill.test")
+        return 0
+    dkim.make_keys(
+        session.config,
+        domains,
+        selector=options["selector"],
+        bits=int(options["keysize"]),
+        created=session.log.info,
+        tell=session.log.info,
+    )
+    return 0
+
+
+def _options(arguments: list[str]) -> dict[str, str]:
+    options = dict(DEFAULTS)
+    pairs = iter(arguments)
+    for keyword in pairs:
+        if keyword not in options:
+            print(VERBS[0].manual(), end="")
+            raise Refused(f"unknown option {keyword}")
+        value = next(pairs, "")
+        if not value:
+            raise Refused(f"{keyword} needs a value")
+        options[keyword] = value
+    return options
+
+
+def _hosted_domains(session: Session) -> tuple[str, ...]:
+    findings = Findings()
+    accounts = parse.accounts(files.load(session.config, files.ACCOUNTS, findings) or [], findings)
+    aliases = files.join_continued(files.load(session.config, files.ALIASES, findings) or [])
+    domains = Volume(session.config, accounts=accounts, aliases=parse.aliases(aliases, findings)).domains
+    if session.setting("ACCOUNT_PROVISIONER", "FILE") == "LDAP":
+        host = session.setting("OVERRIDE_HOSTNAME", "") or socket.getfqdn()
+        domains = tuple(dict.fromkeys((*domains, host.partition(".")[2] or host)))
+    return domains
+
+
+VERBS = (
+    Verb(
+        ("config", "dkim"),
+        "[keysize N] [selector S] [domain D1,D2]",
+        "make DKIM keys",
+        config_dkim,
+        maximum=None,
+        description="Without `domain`: for the domains of all accounts and aliases. Existing keys are kept.\n"
+        "Publish the .txt file beside each key in the DNS, then recreate the container.",
+        examples=("setup config dkim", "setup config dkim keysize 2048 selector mail domain hill.test"),
+    ),
+)

@@ -1,0 +1,109 @@
+"""The lines of `setup email list`: accounts, their aliases, and how much storage they use if Dovecot can tell."""
+
+import os
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from dmsinit.cli.setup_session import Refused, Session
+from dmsinit.volume import files, parse
+from dmsinit.volume.files import Findings
+from dmsinit.volume.model import Account, Alias
+
+NO_LIMIT: Final = "~"
+_QUOTA_GET: Final = ("doveadm", "-f", "tab", "quota", "get", "-F", "/dev/stdin")
+_KIB: Final = 1024
+_UNITS: Final = ("", "K", "M", "G", "T", "P")
+
+
+class Usage(NamedTuple):
+    """Storage in KiB; `limit` is None when there is none."""
+
+    used: int
+    limit: int | None
+    percent: str
+
+
+def account_lines(session: Session) -> Iterator[str]:
+    """Yield the text for each account, in the order of the file, each followed by an empty line."""
+    accounts, aliases = _accounts_and_aliases(session)
+    usage = _usage(session, accounts)
+    of_account: defaultdict[str, list[str]] = defaultdict(list)
+    for alias in aliases:
+        for target in dict.fromkeys(target.lower() for target in alias.targets):
+            of_account[target].append(alias.address)
+    for account in accounts:
+        yield f"* {account.address}{_usage_text(usage.get(account.address))}"
+        if names := of_account.get(account.address):
+            yield f"    [ aliases -> {', '.join(names)} ]"
+        yield ""
+
+
+def _accounts_and_aliases(session: Session) -> tuple[tuple[Account, ...], tuple[Alias, ...]]:
+    findings = Findings()
+    lines = files.load(session.config, files.ACCOUNTS, findings)
+    if lines is None and not findings.errors:
+        raise Refused(f"{session.config / files.ACCOUNTS} does not exist; add an account by `setup email add`")
+    accounts = parse.accounts(lines or [], findings)
+    alias_lines = files.load(session.config, files.ALIASES, findings) or []
+    aliases = parse.aliases(files.join_continued(alias_lines), findings)
+    for problem in findings.errors:
+        session.log.error(str(problem))
+    if not accounts and not findings.errors:
+        raise Refused(f"{session.config / files.ACCOUNTS} holds no account; add one by `setup email add`")
+    return accounts, aliases
+
+
+def _usage(session: Session, accounts: tuple[Account, ...]) -> dict[str, Usage]:
+    """Ask Dovecot once about all accounts; nothing is known when it does not run here or quotas are off."""
+    if session.setting("ENABLE_QUOTAS", "1") != "1" or session.setting("SMTP_ONLY", "0") == "1":
+        return {}
+    names = "".join(f"{account.address}\n" for account in accounts)
+    try:
+        # doveadm reads the list of users with pread(2), so it must be a file; this one needs no disk.
+        with os.fdopen(os.memfd_create("accounts"), "w+") as users:
+            users.write(names)
+            users.flush()
+            # One user's error leaves the rows of the others useful, so the exit code says nothing.
+            result = subprocess.run(_QUOTA_GET, stdin=users, capture_output=True, text=True, check=False)
+    except OSError:
+        return {}
+    return parse_usage(result.stdout)
+
+
+def parse_usage(text: str) -> dict[str, Usage]:
+    """Return the usage of each user from the table of `doveadm -f tab quota get`."""
+    rows = [line.split("\t") for line in text.splitlines()]
+    if not rows or not {"Username", "Type", "Value", "Limit", "%"} <= set(rows[0]):
+        return {}
+    found: dict[str, Usage] = {}
+    for fields in rows[1:]:
+        row = dict(zip(rows[0], fields, strict=False))
+        if row.get("Type") == "STORAGE" and row.get("Value", "").isdigit():
+            limit = row.get("Limit", "")
+            found[row["Username"].lower()] = Usage(
+                int(row["Value"]), int(limit) if limit.isdigit() and limit != "0" else None, row.get("%", "0")
+            )
+    return found
+
+
+def _usage_text(usage: Usage | None) -> str:
+    if usage is None:
+        return ""
+    limit = NO_LIMIT if usage.limit is None else iec(usage.limit * _KIB)
+    return f" ( {iec(usage.used * _KIB)} / {limit} ) [{usage.percent}%]"
+
+
+def iec(size: int) -> str:
+    """Return bytes in IEC units as numfmt(1) writes them: rounded up, one decimal below ten (`4.0M`, `12K`, `3`)."""
+    unit, divisor = 0, 1
+    while size >= divisor * _KIB and unit < len(_UNITS) - 1:
+        unit, divisor = unit + 1, divisor * _KIB
+    if not unit:
+        return str(size)
+    tenths = -(-size * 10 // divisor)
+    if tenths < 100:
+        return f"{tenths // 10}.{tenths % 10}{_UNITS[unit]}"
+    whole = -(-size // divisor)
+    return f"{whole}{_UNITS[unit]}" if whole < _KIB else f"1.0{_UNITS[unit + 1]}"

@@ -1,0 +1,112 @@
+"""DKIM keys and tables for OpenDKIM in the config volume: opendkim/{KeyTable,SigningTable,TrustedHosts,keys/…}.
+
+openssl makes the keys; the `.txt` beside each is the DNS record in zone file form (RFC 6376, section 3.6.1), as
+opendkim-genkey(8) writes it. What exists is never overwritten.
+"""
+
+import os
+import re
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from dmsinit.volume import store
+from dmsinit.volume.document import Document
+from dmsinit.volume.errors import EditError
+from dmsinit.volume.lock import Tell, exclusive, unheard
+from dmsinit.volume.parse import split_key
+
+DIRECTORY: Final = "opendkim"
+INSTALLED: Final = "/etc/opendkim/keys"
+"""Where OpenDKIM finds the keys once the directory is installed."""
+
+MIN_BITS: Final = 1024  # RFC 8301: signers must use at least that
+MAX_BITS: Final = 8192
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_CHUNK: Final = 250  # a character-string in DNS holds at most 255 bytes
+_TRUSTED: Final = ("127.0.0.1", "localhost")
+
+
+def make_keys(
+    directory: Path,
+    domains: tuple[str, ...],
+    *,
+    selector: str,
+    bits: int,
+    created: Tell = unheard,
+    tell: Tell = unheard,
+) -> None:
+    """Make a key pair and table entries for each domain that lacks them; `created` hears of each new key file.
+
+    Raises EditError.
+    """
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise EditError(f"cannot make a key of {bits} bits; the size must be from {MIN_BITS} to {MAX_BITS}")
+    for name in (selector, *domains):
+        if not _NAME.fullmatch(name):
+            raise EditError(f"cannot make a key for {name!r}: it is no name that DNS knows")
+    with exclusive(directory, tell):
+        root = directory / DIRECTORY
+        try:
+            (root / "keys").mkdir(parents=True, exist_ok=True)
+            for domain in domains:
+                _make_key(root, domain, selector, bits, created)
+        except OSError as error:
+            raise EditError(f"cannot make DKIM keys: {error.filename}: {error.strerror}") from error
+        _fill_tables(root, domains, selector)
+        _give_to_owner(root)
+
+
+def _make_key(root: Path, domain: str, selector: str, bits: int, created: Tell) -> None:
+    private = root / "keys" / domain / f"{selector}.private"
+    if private.exists():
+        return
+    private.parent.mkdir(exist_ok=True)
+    key = _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
+    public = _openssl("pkey", "-pubout", stdin=key)
+    store.replace(private.with_suffix(".txt"), _record(domain, selector, public).encode(), new_mode=0o644)
+    store.replace(private, key.encode(), new_mode=0o600)
+    created(f"created {private}; publish {private.with_suffix('.txt')} in the DNS zone of {domain}")
+
+
+def _openssl(*arguments: str, stdin: str = "") -> str:
+    try:
+        result = subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise EditError(f"cannot make a DKIM key: openssl: {error.strerror}; install openssl") from error
+    if result.returncode:
+        raise EditError(f"cannot make a DKIM key: openssl {arguments[0]} failed: {result.stderr.strip()}")
+    return result.stdout
+
+
+def _record(domain: str, selector: str, public: str) -> str:
+    key = "p=" + "".join(line for line in public.splitlines() if not line.startswith("-"))
+    chunks = "\n\t  ".join(f'"{key[start : start + _CHUNK]}"' for start in range(0, len(key), _CHUNK))
+    text = f'{selector}._domainkey\tIN\tTXT\t( "v=DKIM1; h=sha256; k=rsa; "\n\t  {chunks} )'
+    return f"{text}  ; ----- DKIM key {selector} for {domain}\n"
+
+
+def _fill_tables(root: Path, domains: tuple[str, ...], selector: str) -> None:
+    keys = [f"{selector}._domainkey.{name} {name}:{selector}:{INSTALLED}/{name}/{selector}.private" for name in domains]
+    _add_lines(root, "KeyTable", keys)
+    _add_lines(root, "SigningTable", [f"*@{name} {selector}._domainkey.{name}" for name in domains])
+    if not (root / "TrustedHosts").exists():
+        _add_lines(root, "TrustedHosts", list(_TRUSTED))
+
+
+def _add_lines(root: Path, name: str, lines: list[str]) -> None:
+    document = Document(root, name, lambda text: split_key(text)[0])
+    known = {" ".join(entry.text.split()) for entry in document.entries()}
+    for line in lines:
+        if line not in known:
+            document.append(line)
+    document.save()
+
+
+def _give_to_owner(root: Path) -> None:
+    owner = root.stat()
+    for place, directories, names in os.walk(root):
+        for name in (*directories, *names):
+            with suppress(PermissionError):
+                os.chown(Path(place) / name, owner.st_uid, owner.st_gid, follow_symlinks=False)
