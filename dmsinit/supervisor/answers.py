@@ -7,6 +7,7 @@ import anyio
 
 from dmsinit.plan import Health, Probe, Readiness
 from dmsinit.probes import ProbeFailed, ask
+from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.world import World
 
 _FIRST_PAUSE_SECONDS: Final = 0.002
@@ -17,9 +18,10 @@ _LONGEST_PAUSE_SECONDS: Final = 0.1
 class Answers:
     """The probes of one service; `last_seconds` is how long the last good answer took."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, notices: Notices) -> None:
         self.last_seconds: float | None = None
         self._world = world
+        self._notices = notices
 
     async def at_last(self, ready: Readiness) -> str | None:
         """Ask until the answer is right; return None then, or the last problem when the time is up."""
@@ -27,6 +29,9 @@ class Answers:
             return None
         problem, pause = "no answer", _FIRST_PAUSE_SECONDS
         with anyio.move_on_after(ready.timeout_seconds):
+            if ready.probe.kind == "notify":
+                await self._notices.ready.wait()
+                return None
             while True:
                 now = await self._problem(ready.probe)
                 if now is None:
@@ -50,6 +55,8 @@ class Answers:
         return ""
 
     async def _problem(self, probe: Probe) -> str | None:
+        if probe.kind == "notify":
+            return None if self._notices.was_alive() else "no WATCHDOG=1 came"
         began = self._world.clock()
         try:
             await ask(probe, self._world.run)

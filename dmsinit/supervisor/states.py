@@ -44,6 +44,7 @@ class Reason(StrEnum):
     PROBE_FAILED = "probe-failed"
     READY_TIMEOUT = "ready-timeout"
     SHUTDOWN = "shutdown"
+    SCHEDULE = "schedule"
 
 
 _S = State
@@ -66,6 +67,9 @@ RUNNING: Final = frozenset({_S.STARTING, _S.READY, _S.UNHEALTHY, _S.RELOADING, _
 
 ANSWERING: Final = frozenset({_S.READY, _S.UNHEALTHY, _S.RELOADING})
 """States in which the service has become ready and is expected to answer."""
+
+AT_REST: Final = frozenset({_S.STOPPED, _S.DISABLED, _S.EXITED, _S.FAILED})
+"""States that last until somebody wants something (or, for a periodic service, until its next run)."""
 
 
 class TransitionError(Exception):

@@ -34,6 +34,10 @@ class ServiceStatus(msgspec.Struct, kw_only=True):
     ready_seconds: float | None
     enabled: bool
     processes: int
+    next_run: str | None = None
+    """When a periodic service runs again; None while it runs, and for all others."""
+    notice: str = ""
+    """What the service says of itself by sd_notify (STATUS=)."""
 
 
 class Event(msgspec.Struct, kw_only=True):

@@ -22,8 +22,6 @@ _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 """A defect that strikes again at once must not spin PID 1."""
 
-_DOWN: Final = frozenset({State.STOPPED, State.DISABLED, State.EXITED, State.FAILED})
-
 
 class Supervisor:
     """Runs what the Plan says. Knows no daemon by name."""
@@ -155,14 +153,14 @@ class Supervisor:
             if unit.name in dependent.service.requires and dependent.wanted:
                 await self._stop(dependent, Reason.DEPENDENCY)
         unit.want_down(reason)
-        while unit.state not in _DOWN:
+        while not unit.at_rest:
             await unit.changed.wait()
 
     async def _until_up(self, unit: Unit, starts_before: int, verb: str) -> None:
         """Return when a life that began after `starts_before` is ready; raise OperationFailed when it is not to be."""
         while True:
             began = unit.starts > starts_before
-            if began and (unit.fulfilled or (unit.service.type == "oneshot" and unit.state is State.EXITED)):
+            if began and unit.fulfilled:
                 return
             if began and unit.state in (State.FAILED, State.BACKOFF, State.EXITED):
                 raise unit.failed(f"cannot {verb} {unit.name}: {unit.detail}")
@@ -186,11 +184,7 @@ class Supervisor:
     def missing(self) -> list[Unit]:
         """Return the enabled services, `late` ones left out, that are not ready."""
         return [
-            unit
-            for unit in self.units.values()
-            if unit.service.enabled
-            and not unit.service.late
-            and not (unit.state is State.READY or (unit.service.type == "oneshot" and unit.state is State.EXITED))
+            unit for unit in self.units.values() if unit.service.enabled and not unit.service.late and not unit.done
         ]
 
     def come_up(self) -> None:
@@ -207,10 +201,10 @@ class Supervisor:
     async def _stop_in_order(self, unit: Unit, reason: Reason) -> None:
         for dependent in list(self.units.values()):
             if unit.name in dependencies(dependent.service) or (dependent.service.late and not unit.service.late):
-                while dependent.state not in _DOWN:
+                while not dependent.at_rest:
                     await dependent.changed.wait()
         unit.want_down(reason)
-        while unit.state not in _DOWN:
+        while not unit.at_rest:
             await unit.changed.wait()
 
     def members(self, name: str, snapshot: Snapshot | None = None) -> Sequence[Process]:

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import anyio
@@ -36,14 +36,14 @@ class Tree:
     def alive(self) -> bool:
         return self.child is not None and self.child.alive
 
-    def spawn(self, service: Service) -> Child:
-        """Start the main process; CannotStart or OSError says why not."""
+    def spawn(self, service: Service, more: Mapping[str, str]) -> Child:
+        """Start the main process, with `more` in its environment; CannotStart or OSError says why not."""
         command.check(service)
         pipe = self.output.open_pipe()
         try:
             self.child = self._world.children.spawn(
                 command.command_line(service),
-                env=command.environment(service, self._world.environment),
+                env={**command.environment(service, self._world.environment), **more},
                 stdout=1 if service.stdout == "inherit" else pipe,
                 stderr=pipe,
                 umask=int(service.umask, 8),
@@ -63,6 +63,11 @@ class Tree:
         found = members(seen, name=self.name, main=main, sessions=self._sessions, reaper=os.getpid())
         self._sessions |= {process.session for process in found} - {os.getsid(0), 0}
         return found
+
+    def has(self, pid: int) -> bool:
+        """Say whether a process belongs to the service."""
+        is_main = self.child is not None and self.child.pid == pid
+        return is_main or any(process.pid == pid for process in self.members())
 
     async def end(self, stop: Stop) -> None:
         """End the main process politely, then everything that is left of the service."""

@@ -4,6 +4,7 @@ Everybody else only says what is wanted (`want_up`, `want_down`, `want_restart`,
 there, through the states of states.py. Exactly one task runs `live`, so no two starts of a service ever overlap.
 """
 
+import random
 import signal
 import time
 from collections import deque
@@ -13,20 +14,23 @@ from typing import Final, NamedTuple
 import anyio
 
 from dmsinit.log import timestamp
-from dmsinit.plan import Service
+from dmsinit.plan import Reload, Service
 from dmsinit.supervisor.answers import Answers
 from dmsinit.supervisor.backoff import Backoff
-from dmsinit.supervisor.children import Exit
+from dmsinit.supervisor.children import Child, Exit
 from dmsinit.supervisor.command import CannotStart
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
+from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.oom import kills
 from dmsinit.supervisor.pulse import Pulse
-from dmsinit.supervisor.states import ANSWERING, RUNNING, Reason, State, check
+from dmsinit.supervisor.states import ANSWERING, AT_REST, RUNNING, Reason, State, check
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
 from dmsinit.supervisor.tree import Tree, signal_number
 from dmsinit.supervisor.world import World
 
 DEATHS_KEPT: Final = 10
+_PERIOD_JITTER: Final = 0.1
+"""Containers that were started together must not ask a mirror for updates together for ever."""
 
 
 class Verdict(NamedTuple):
@@ -62,14 +66,17 @@ class Unit:
         self.wanted = False
         self.changed = Pulse()
         self.tree = Tree(service, world)
-        self.answers = Answers(world)
+        self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
+        self.answers = Answers(world, self.notices)
         self.ready_seconds: float | None = None
+        self.next_run: float | None = None
         self.span = Span(name=service.name, kind="service", began=world.clock())
         self._world = world
         self._find = find
         self._why = Reason.BOOT
         self._demand = Pulse()
         self._scope: anyio.CancelScope | None = None
+        self._reloading = False
         self._ready_at: float | None = None
 
     @property
@@ -79,7 +86,21 @@ class Unit:
     @property
     def settled(self) -> bool:
         """Nobody who merely wants this service, or comes after it, has to wait for it any longer."""
-        return self.state in ANSWERING or self.state is State.BACKOFF or not (self.wanted or self.state in RUNNING)
+        if self.state in ANSWERING or self.state in (State.BACKOFF, State.EXITED, State.FAILED):
+            return True
+        return not (self.wanted or self.state in RUNNING)
+
+    @property
+    def at_rest(self) -> bool:
+        """Nothing of it runs, and nothing will by itself."""
+        return not self.wanted and self._scope is None and self.state in AT_REST
+
+    @property
+    def done(self) -> bool:
+        """It has nothing left to do for the server to be complete."""
+        if self.service.every_seconds:
+            return True  # what runs now and then is no part of a complete server
+        return self.state is State.READY or (self.service.type == "oneshot" and self.state is State.EXITED)
 
     @property
     def fulfilled(self) -> bool:
@@ -89,10 +110,12 @@ class Unit:
     # What others want of it
 
     def want_up(self, reason: Reason) -> None:
-        """Make it run, as soon as what it waits for is there; no effect on one that is wanted already."""
+        """Make it run, as soon as what it waits for is there; no effect on one that runs or waits already."""
         if not self.wanted:
             self.wanted, self._why = True, reason
             self._demand.fire()
+        elif self.state in (State.EXITED, State.FAILED):  # between two runs of a periodic service
+            self.want_restart(reason)
 
     def want_down(self, reason: Reason) -> None:
         """Make it stop, and stay so until somebody wants it up."""
@@ -125,19 +148,28 @@ class Unit:
         if self.state not in (State.READY, State.UNHEALTHY) or child is None:
             raise self.failed(f"cannot reload {self.name}: it is {self.state}; start it first")
         self._to(State.RELOADING, reason)
-        problem = ""
-        if how.command:
-            code = await self._world.run(how.command, self.tree.output)
-            problem = f"{' '.join(how.command)} ended with exit code {code}" if code else ""
-        else:
-            child.send_signal(signal_number(how.signal))
-        problem = problem or await self.answers.at_last(self.service.ready) or ""
+        self._reloading = True
+        try:
+            problem = await self._reload(how, child)
+        finally:
+            self._reloading = False
         if self.state is not State.RELOADING:
             raise self.failed(f"cannot reload {self.name}: it ended meanwhile ({self.detail})")
         if problem:
             self._to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
             raise self.failed(f"cannot reload {self.name}: {problem}")
         self._to(State.READY, reason)
+
+    async def _reload(self, how: Reload, child: Child) -> str:
+        """Tell it to reload; return what went wrong, or nothing when it answers again."""
+        self.notices.ready.clear()
+        if how.command:
+            code = await self._world.run(how.command, self.tree.output)
+            if code:
+                return f"{how.command[0]} ended with exit code {code}"
+        else:
+            child.send_signal(signal_number(how.signal))
+        return await self.answers.at_last(self.service.ready) or ""
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the main process; OperationFailed when there is none."""
@@ -176,11 +208,17 @@ class Unit:
             self._to(State.WAITING, reason, detail)
             await self._until_it_may_start()
             end = await self._one_life(reason)
-            if not self._wants_restart(end):
-                return self._rest(end)
-            delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=self._world.clock())
+            delay = None
+            if self._wants_restart(end):
+                delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=self._world.clock())
+                end = end._replace(final=delay is None)
             if delay is None:
-                return self._rest(end._replace(final=True))
+                self._rest(end)
+                if not self.service.every_seconds:
+                    return
+                await self._until_next_run()
+                reason, detail, backoff = Reason.SCHEDULE, "", Backoff(self.service.restart)
+                continue
             self.restarts += 1
             reason, detail = end.reason, end.detail
             self._to(State.BACKOFF, reason, f"{detail}; next start in {delay:.1f} s" if delay else detail)
@@ -201,6 +239,13 @@ class Unit:
         else:
             self._to(State.FAILED, end.reason, end.detail)
             self._world.log.error(f"{self.name} has failed and stays down: {end.detail}")
+
+    async def _until_next_run(self) -> None:
+        """Wait for the next period, counted from now, so that missed runs do not pile up; a little less, by chance."""
+        pause = self.service.every_seconds * (1 - _PERIOD_JITTER * random.random())  # noqa: S311 - no secret
+        self.next_run = time.time() + pause
+        await anyio.sleep(pause)
+        self.next_run = None
 
     async def _until_it_may_start(self) -> None:
         while blocker := self._blocker():
@@ -223,7 +268,7 @@ class Unit:
         self.starts += 1
         self._ready_at = None
         try:
-            child = self.tree.spawn(self.service)
+            child = self.tree.spawn(self.service, self._notification())
         except (CannotStart, OSError) as error:
             return Ending(Reason.EXITED, f"cannot start {self.name}: {error}", False, final=True)
         if self.span.spawned is None:
@@ -246,6 +291,25 @@ class Unit:
             self._world.log.warn(self.failure(f"{self.name} is restarted: {verdict.detail}"))
         await self.tree.end(self.service.stop)
         return self._bury(await child.wait(), verdict, kills_before)
+
+    def _notification(self) -> dict[str, str]:
+        """Listen for sd_notify messages where the service sends some; return what it has to know for that."""
+        ready, health = self.service.ready, self.service.health
+        watchdog = health is not None and health.probe.kind == "notify"
+        if ready.probe.kind != "notify" and not watchdog:
+            return {}
+        self.notices.open()
+        told = {"NOTIFY_SOCKET": str(self.notices.path)}
+        if health is not None and watchdog:
+            told["WATCHDOG_USEC"] = str(int(health.interval_seconds * 1e6))
+        return told
+
+    def _noticed(self) -> None:
+        """Follow what the service itself says about a reload that it began on its own."""
+        if self.notices.reloading and self.state in (State.READY, State.UNHEALTHY):
+            self._to(State.RELOADING, Reason.CONFIG_CHANGED, "announced by the service")
+        elif self.notices.ready.is_set() and self.state is State.RELOADING and not self._reloading:
+            self._to(State.READY, self.reason)
 
     async def _watch_answers(self) -> Verdict:
         """Return when the process has to go although it lives: it did not become ready, or it stopped answering."""
@@ -276,6 +340,7 @@ class Unit:
         reason, detail = verdict or _cause(result, kills_before)
         self.deaths.append(Death(time=timestamp(), cause=reason, detail=detail, seconds_lived=round(lived, 3)))
         self.tree.output.drain()
+        self.notices.close()
         success = result.success and verdict is None
         if verdict is None and not (success and self.service.type == "oneshot"):
             self._world.log.warn(self.failure(f"{self.name} ended after {lived:.1f} s: {detail}"))
@@ -289,6 +354,7 @@ class Unit:
                 self._to(State.STOPPING, self._why)
             await self.tree.end(self.service.stop)
             self.tree.output.drain()
+            self.notices.close()
             self.tree.output.note(f"[dmsinit] {self.name} stopped")
         self._to(State.STOPPED, self._why)
 
@@ -322,6 +388,8 @@ class Unit:
             ready_seconds=self.ready_seconds,
             enabled=self.service.enabled,
             processes=processes,
+            next_run=timestamp(self.next_run) if self.next_run is not None else None,
+            notice=self.notices.status,
         )
 
     def _to(self, state: State, reason: Reason, detail: str = "") -> None:

@@ -24,6 +24,7 @@ class World:
     log: Log
     environment: Mapping[str, str]
     log_directory: Path | None = None
+    runtime_directory: Path = Path("/run/dmsinit")
     events: Events = field(default_factory=Events)
     clock: Callable[[], float] = time.monotonic
     up: bool = False

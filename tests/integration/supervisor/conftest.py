@@ -34,7 +34,7 @@ async def children() -> AsyncIterator[Children]:
 @pytest.fixture
 async def bench(children: Children, tmp_path: Path) -> AsyncIterator[Bench]:
     log = Log("test", level="error")
-    world = World(children, log, {"PATH": os.environ["PATH"]}, tmp_path)
+    world = World(children, log, {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "run")
     supervisor = Supervisor(world)
     started = asyncio.Event()
     running = asyncio.create_task(supervisor.run(started.set))

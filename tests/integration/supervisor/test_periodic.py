@@ -1,0 +1,46 @@
+"""Services that run now and then."""
+
+import asyncio
+from pathlib import Path
+
+from dmsinit.plan import Restart, Service
+from dmsinit.supervisor import State
+from tests.support.bench import Bench
+
+
+def periodic(script: str, every: float) -> Service:
+    never = Restart(policy="never")
+    return Service(name="job", command=("sh", "-c", script), type="oneshot", every_seconds=every, restart=never)
+
+
+async def test_runs_again_and_again(bench: Bench, tmp_path: Path) -> None:
+    await bench.run(periodic(f"echo run >> {tmp_path}/runs", 0.05))
+    unit = bench.supervisor.unit("job")
+    await bench.until("job", State.EXITED, and_=lambda: unit.starts >= 3)
+    assert len((tmp_path / "runs").read_text().splitlines()) == unit.starts
+    assert unit.restarts == 0
+    assert ("waiting", "schedule") in bench.history("job")
+
+
+async def test_a_failed_run_waits_for_the_next(bench: Bench) -> None:
+    await bench.run(periodic("exit 4", 0.05))
+    unit = bench.supervisor.unit("job")
+    await bench.until("job", State.EXITED, and_=lambda: unit.starts >= 2)
+    assert unit.detail == "exit code 4"
+
+
+async def test_runs_on_demand_and_can_be_stopped(bench: Bench, tmp_path: Path) -> None:
+    await bench.run(periodic(f"echo run >> {tmp_path}/runs", 3600))
+    await bench.until("job", State.EXITED)
+    assert bench.supervisor.status("job").next_run is not None
+    await bench.supervisor.operate("job", "start", wait=True)
+    assert (tmp_path / "runs").read_text() == "run\nrun\n"
+    await bench.supervisor.operate("job", "stop", wait=True)
+    assert bench.supervisor.unit("job").state is State.STOPPED
+
+
+async def test_nobody_waits_for_it(bench: Bench) -> None:
+    """A long first run, such as a first download of signatures, does not hold up the server."""
+    await bench.run(periodic("sleep 60", 3600))
+    await asyncio.wait_for(bench.supervisor.until_ready(), 10)
+    assert bench.supervisor.missing() == []
