@@ -46,7 +46,7 @@ def check(stage: Stage, directory: str) -> Verdict:
     return verdict
 
 
-def _read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^\S*postconf: (?:warning|fatal|error): ", "", line).replace(directory, "")
         if "overriding earlier entry" in text:
@@ -58,7 +58,7 @@ def _read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verd
         verdict.problems.append(Problem(MAIN_CF, outcome.complaint, "correct postfix-main.cf or postfix-master.cf"))
 
 
-def _read_postalias(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+def read_postalias(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^\S*postalias: (?:warning|fatal|error): ", "", line).replace(directory, "")
         fatal = ": fatal:" in line
@@ -73,7 +73,7 @@ def _read_postalias(outcome: Outcome, stage: Stage, directory: str, verdict: Ver
             verdict.warnings.append(_placed(text, stage) or Problem("postfix-aliases.cf", text))
 
 
-def _read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^doveconf: (\w+): ", "", line).replace(directory, "")
         text = re.sub(r"^Error in configuration file ", "", text)
@@ -128,13 +128,13 @@ def _find(file: StagedFile, pattern: re.Pattern[str]) -> int:
 
 
 _CHECKERS: Final = (
-    _Checker(MAIN_CF, lambda directory: ["postconf", "-c", f"{directory}/etc/postfix", "-n"], _read_postconf),
+    _Checker(MAIN_CF, lambda directory: ["postconf", "-c", f"{directory}/etc/postfix", "-n"], read_postconf),
     _Checker(
         ALIASES,
         lambda directory: ["postalias", "-c", f"{directory}/etc/postfix", f"hash:{directory}{ALIASES}"],
-        _read_postalias,
+        read_postalias,
     ),
-    _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], _read_doveconf),
+    _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),
 )
 
 
