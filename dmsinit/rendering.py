@@ -63,6 +63,8 @@ async def finish(
             message = msgspec.json.decode(line)
             kind = message["type"]
             if kind == "phase":
+                if not phases:
+                    phases.append(Span(name="interpreter", kind="phase", began=process.began, ended=message["began"]))
                 phases.append(Span(name=message["name"], kind="phase", began=message["began"], ended=message["ended"]))
             elif kind == "waiting":
                 raise NoAccounts

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -37,15 +38,17 @@ def spawn_process(
 
 
 class RenderProcess(NamedTuple):
-    """A running `dmsinit render` with our ends of its pipes."""
+    """A running `dmsinit render` with our ends of its pipes; `began` is a time of the monotonic clock."""
 
     pid: int
     stdin: int
     stdout: int
+    began: float
 
 
 def start_render(mode: str) -> RenderProcess:
     """Start `dmsinit render MODE`; its log lines go where ours go."""
+    began = time.monotonic()
     child_in, our_in = os.pipe2(os.O_CLOEXEC)
     our_out, child_out = os.pipe2(os.O_CLOEXEC)
     try:
@@ -54,4 +57,4 @@ def start_render(mode: str) -> RenderProcess:
     finally:
         os.close(child_in)
         os.close(child_out)
-    return RenderProcess(pid, our_in, our_out)
+    return RenderProcess(pid, our_in, our_out, began)
