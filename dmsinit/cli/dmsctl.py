@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         prog=PROGRAM, description="See and operate the services of this mail server.",
         epilog="Exit status: 0 done, 1 failed, 2 usage, 3 no such service, 4 cannot reach dmsinit.",
     )  # fmt: skip
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(
+        metavar="COMMAND", required=True, prog=PROGRAM
+    )  # prog: else it lays out a usage now
 
     def add(name: str, command: Callable[[Arguments], int], what: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=what, description=what)
