@@ -23,6 +23,10 @@ def main() -> int:
         from dmsinit.render.main import main as render
 
         return render(arguments[1:])
+    if arguments == ["--handover-version"]:
+        return _print_handover_version()
+    if arguments and arguments[0].startswith("--take-over="):
+        return _take_over(int(arguments[0].partition("=")[2]))
     if arguments:
         sys.stderr.write("usage: dmsinit            run the mail server (as PID 1 of a container)\n")
         sys.stderr.write("       dmsinit render …   write the configuration; see dmsinit render --help\n")
@@ -34,6 +38,27 @@ def main() -> int:
     from dmsinit.init import run
 
     return run(rendering, began=began, early_signals=early_signals)
+
+
+def _print_handover_version() -> int:
+    """Show that this code starts, and whose successor it can be (`dmsctl reexec` asks before it is executed)."""
+    import dmsinit.init  # noqa: F401 - all that PID 1 needs
+    from dmsinit.succession import VERSION
+
+    sys.stdout.write(f"{VERSION}\n")
+    return 0
+
+
+def _take_over(fd: int) -> int:
+    """Go on as PID 1 where the program before us in this process stood."""
+    import os
+
+    from dmsinit import init, succession
+
+    record = succession.read(fd)
+    os.close(fd)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, succession.HANDED_SIGNALS)
+    return init.run(record, began=record.began, early_signals=early_signals)
 
 
 def _process_began() -> float:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 
+from dmsinit import __version__, succession
 from dmsinit.control.api import Api
 from dmsinit.control.listeners import ListenError, tcp_listener, unix_listener
 from dmsinit.control.messages import Request
@@ -23,6 +24,7 @@ from dmsinit.problem import ProblemsFound
 from dmsinit.rendering import MissingHostName, NoAccounts, Rendered, RenderFailed, finish
 from dmsinit.spawn import RenderProcess, start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
+from dmsinit.supervisor.handover import Handover
 from dmsinit.system import System
 
 CONFIG_VOLUME: Final = "/tmp/docker-mailserver"  # noqa: S108 - the contract's mount point
@@ -35,6 +37,10 @@ PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 EX_OK: Final = 0
 EX_SOFTWARE: Final = 70
 EX_CONFIG: Final = 78
+REEXEC: Final = -1
+"""Not an exit status: the process goes on as another program."""
+_ANSWER_SECONDS: Final = 0.1
+"""Time for the answer to whoever asked for a re-execution."""
 _PASSED_ON: Final = ("PATH", "TZ", "LANG", "LC_ALL")
 """What services get of the container's environment; the rest may hold secrets, and is rendered into files."""
 
@@ -53,11 +59,13 @@ class Init:
         self._flow = anyio.CancelScope()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    async def main(self, rendering: RenderProcess, early_signals: list[int]) -> int:
-        """Run until somebody or something ends it; return the exit status."""
+    async def main(self, origin: RenderProcess | Handover, early_signals: list[int]) -> int | Handover:
+        """Run until somebody or something ends it; return the exit status, or what a successor has to know.
+
+        `origin` is the rendering that the boot begins with, or what a predecessor has handed over.
+        """
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.log.error(f"defect in the event loop: {context}"))
-        self.system.phases.append(Span(name="start", kind="phase", began=self.system.began, ended=time.monotonic()))
         self.children.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end, EX_OK)
@@ -66,8 +74,15 @@ class Init:
         async with anyio.create_task_group() as group:
             await group.start(self._host_supervisor)
             group.start_soon(self._guarded, "control socket", self._serve_control)
-            group.start_soon(self._boot_and_watch, rendering, group)
+            if isinstance(origin, Handover):
+                self._take_over(origin)
+                group.start_soon(self._watch_until_stopped, group)
+            else:
+                group.start_soon(self._boot_and_watch, origin, group)
             code = await self._exit
+            self._flow.cancel()
+            if code == REEXEC:
+                return await self._hand_over(group)
             await self._shut_down()
             group.cancel_scope.cancel()
         return code
@@ -91,19 +106,25 @@ class Init:
             except Exception:  # noqa: BLE001 - a defect at boot ends the container in order, with its cause
                 self._give_up(f"defect at boot:\n{traceback.format_exc()}", EX_SOFTWARE)
             else:
-                group.start_soon(self._guarded, "metrics port", self._serve_metrics)
-                group.start_soon(self._guarded, "announcing", self._announce)
-                await self._guarded("watching the configuration", self._watch)
+                await self._watch_until_stopped(group)
+
+    async def _watch_until_stopped(self, group: anyio.abc.TaskGroup) -> None:
+        """Do what follows a boot: metrics, the line that all is up, and changes of the configuration."""
+        self.system.render, self.system.change, self.system.reexec = self._render, self.apply, self.reexec
+        group.start_soon(self._guarded, "metrics port", self._serve_metrics)
+        group.start_soon(self._guarded, "announcing", self._announce)
+        with self._flow:
+            await self._guarded("watching the configuration", self._watch)
 
     async def _boot(self, rendering: RenderProcess) -> None:
         """Settings → render → Plan → converge, for the first time."""
+        self.system.phases.append(Span(name="start", kind="phase", began=self.system.began, ended=time.monotonic()))
         self._watcher.watch([CONFIG_VOLUME])  # from the first moment: what changes while we boot is not missed
         rendered = await self._render_with_accounts(rendering)
         self.system.phases += rendered.phases
         self.system.fqdn = rendered.plan.fqdn
         self.log.set_level(rendered.plan.log_level)
         await self.supervisor.converge(rendered.plan, rendered.changes, Reason.BOOT)
-        self.system.render, self.system.change = self._render, self.apply
 
     async def _render_with_accounts(self, rendering: RenderProcess) -> Rendered:
         """Render; while there is no account yet, wait for one, as a new user adds it to the running container."""
@@ -139,6 +160,8 @@ class Init:
 
     async def _announce(self) -> None:
         """Say that the server is up when every service is ready, and let the late ones start."""
+        if self.supervisor.world.up:  # a predecessor has said so
+            return
         await self.supervisor.until_ready()
         self.system.state = "ready"
         self.log.info(f"{self.system.fqdn} is up and running")
@@ -216,6 +239,33 @@ class Init:
                 self.log.error(f"defect in {what}:\n{traceback.format_exc()}")
                 await anyio.sleep(PAUSE_AFTER_DEFECT_SECONDS)
 
+    # Re-execution
+
+    async def reexec(self) -> None:
+        """Replace the code of this process by what is installed now, without stopping a daemon.
+
+        Raises OperationFailed when the installed code does not start or does not understand our handover.
+        """
+        await succession.verify(self.supervisor.world)
+        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._end, REEXEC)
+
+    async def _hand_over(self, group: anyio.abc.TaskGroup) -> Handover:
+        """Let go of everything, and return what the successor has to know. From here on no signal is lost."""
+        async with self._applying:
+            with anyio.move_on_after(SHUTDOWN_SECONDS):
+                await self.supervisor.until_transferable()
+        signal.pthread_sigmask(signal.SIG_BLOCK, succession.HANDED_SIGNALS)
+        record = self.system.hand_over()
+        self.children.close()
+        group.cancel_scope.cancel()
+        return record
+
+    def _take_over(self, given: Handover) -> None:
+        """Go on where a predecessor stood."""
+        self.log.set_level(given.plan.log_level)
+        self.system.take_over(given)
+        self.log.info(f"dmsinit {__version__} has taken over {len(given.units)} services")
+
     # Stop
 
     def _end(self, code: int) -> None:
@@ -230,21 +280,21 @@ class Init:
         """Stop the services in reverse order; what does not end in time is killed with the container."""
         self.system.state = "stopping"
         self.log.info("stopping")
-        self._flow.cancel()
         with anyio.move_on_after(SHUTDOWN_SECONDS):
             await self.supervisor.stop_all(Reason.SHUTDOWN)
         self.log.info("stopped")
 
 
-def run(rendering: RenderProcess, *, began: float, early_signals: list[int]) -> int:
+def run(origin: RenderProcess | Handover, *, began: float, early_signals: list[int]) -> int:
     """Be PID 1; return its exit status. A defect that nobody caught still ends all processes politely."""
     log = from_environment("dmsinit")
 
-    async def main() -> int:
-        return await Init(began=began, log=log).main(rendering, early_signals)
+    async def main() -> int | Handover:
+        return await Init(began=began, log=log).main(origin, early_signals)
 
     try:
-        return asyncio.run(main())
+        outcome = asyncio.run(main())
+        return outcome if isinstance(outcome, int) else succession.execute(outcome)
     except BaseException:  # noqa: BLE001 - the outermost guard: a traceback of PID 1 would kill every daemon at once
         log.error(f"defect in dmsinit; stopping everything:\n{traceback.format_exc()}")
         end_everything()

@@ -11,7 +11,8 @@ from dmsinit import __version__
 from dmsinit.control.operations import Status
 from dmsinit.plan import Plan, actions
 from dmsinit.rendering import Rendered
-from dmsinit.supervisor import Event, ServiceStatus, Span, Supervisor
+from dmsinit.supervisor import Event, OperationFailed, ServiceStatus, Span, Supervisor
+from dmsinit.supervisor.handover import VERSION, Handover
 from dmsinit.supervisor.supervisor import resident_bytes
 
 NOTHING: Final[Mapping[str, object]] = {"changes": [], "actions": []}
@@ -31,6 +32,7 @@ class System:
         self.problems: list[str] = []
         self.render: Callable[[str], Awaitable[Rendered]] | None = None
         self.change: Callable[[], Awaitable[Mapping[str, object]]] | None = None
+        self.reexec: Callable[[], Awaitable[None]] | None = None
 
     # Asking
 
@@ -113,6 +115,37 @@ class System:
         if dry_run or self.change is None or self.state == "booting":
             return await self.plan_changes(diff=False)
         return await self.change()
+
+    # Across a re-execution
+
+    def hand_over(self) -> Handover:
+        """Return what a successor has to know; nothing may run here after that."""
+        supervisor = self.supervisor
+        if supervisor.plan is None:
+            raise OperationFailed("cannot re-execute dmsinit: the server is still booting")
+        events = supervisor.world.events
+        return Handover(
+            version=VERSION,
+            plan=supervisor.plan,
+            began=self.began,
+            fqdn=self.fqdn,
+            state=self.state,
+            up=supervisor.world.up,
+            phases=self.phases,
+            units=supervisor.hand_over(),
+            events=list(events.recent),
+            counts=[(*key, count) for key, count in events.counts.items()],
+        )
+
+    def take_over(self, given: Handover) -> None:
+        """Go on where a predecessor stood."""
+        self.began, self.fqdn, self.phases = given.began, given.fqdn, given.phases
+        self.state = "ready" if given.state == "ready" else "booting"
+        events = self.supervisor.world.events
+        events.recent.extend(given.events)
+        events.counts.update({(service, to, reason): count for service, to, reason, count in given.counts})
+        self.supervisor.world.up = given.up
+        self.supervisor.take_over(given.plan, given.units)
 
     async def metrics(self, *, openmetrics: bool) -> bytes:
         return b""

@@ -75,11 +75,24 @@ class Output:
     def open_pipe(self) -> int:
         """Return the writing end of a new pipe whose lines come here; the caller closes it after the spawn."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(reading, False)
-        self._reading.add(reading)
+        self.attach(reading)
         self._lines_before_life = self._lines
-        asyncio.get_running_loop().add_reader(reading, self._readable, reading)
         return writing
+
+    def attach(self, reading: int) -> None:
+        """Read lines from the reading end of a pipe until its writers are gone."""
+        os.set_blocking(reading, False)
+        os.set_inheritable(reading, False)
+        self._reading.add(reading)
+        asyncio.get_running_loop().add_reader(reading, self._readable, reading)
+
+    def detach(self) -> list[int]:
+        """Stop reading, and return the pipes, still open, for whoever reads on."""
+        pipes = sorted(self._reading)
+        for fd in pipes:
+            asyncio.get_running_loop().remove_reader(fd)
+        self._reading.clear()
+        return pipes
 
     def note(self, line: str) -> None:
         """Add a line of our own, such as how the process ended."""

@@ -11,6 +11,7 @@ import anyio.abc
 
 from dmsinit.plan import Action, Change, Plan, actions, dependencies
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
+from dmsinit.supervisor.handover import SETTLED_ENOUGH, UnitState
 from dmsinit.supervisor.proctree import Process, Snapshot
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
@@ -100,6 +101,29 @@ class Supervisor:
                 self.world.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
                 await anyio.sleep(_PAUSE_AFTER_DEFECT_SECONDS)
                 await unit.recover()
+
+    # Across a re-execution of PID 1
+
+    async def until_transferable(self) -> None:
+        """Return when no service is in a state that cannot be handed over."""
+        while busy := next((unit for unit in self.units.values() if unit.state not in SETTLED_ENOUGH), None):
+            await busy.changed.wait()
+
+    def hand_over(self) -> list[UnitState]:
+        """Stop caring, without touching a process; return what a successor has to know."""
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+        return [unit.hand_over() for unit in self.units.values()]
+
+    def take_over(self, plan: Plan, given: Iterable[UnitState]) -> None:
+        """Go on where a predecessor stood."""
+        self.plan = plan
+        states = {state.name: state for state in given}
+        for service in plan.services:
+            unit = Unit(service, self.world, self.units.get)
+            if service.name in states:
+                unit.take_over(states[service.name])
+            self._add(unit)
 
     # Operations by people
 

@@ -30,7 +30,7 @@ class Tree:
         logged = world.log_directory is not None and service.stdout == "log"
         self.output = Output(LogFile(f"{world.log_directory}/{service.name}.log") if logged else None)
         self._world = world
-        self._sessions: set[int] = set()
+        self.sessions: set[int] = set()
 
     @property
     def alive(self) -> bool:
@@ -50,9 +50,15 @@ class Tree:
             )
         finally:
             os.close(pipe)
-        self._sessions = {self.child.pid}
+        self.sessions = {self.child.pid}
         self.spawned_at = self._world.clock()
         return self.child
+
+    def take_over(self, pid: int | None, spawned_at: float, sessions: Iterable[int]) -> None:
+        """Own the processes that a predecessor has started."""
+        self.child = self._world.children.adopt(pid) if pid is not None else None
+        self.spawned_at = spawned_at
+        self.sessions = set(sessions)
 
     def members(self, snapshot: Snapshot | None = None) -> list[Process]:
         """Return all processes of the service, and remember their sessions, which outlive a killed parent."""
@@ -60,8 +66,8 @@ class Tree:
             return []
         seen = snapshot or Snapshot()
         main = self.child.pid if self.child.alive else None
-        found = members(seen, name=self.name, main=main, sessions=self._sessions, reaper=os.getpid())
-        self._sessions |= {process.session for process in found} - {os.getsid(0), 0}
+        found = members(seen, name=self.name, main=main, sessions=self.sessions, reaper=os.getpid())
+        self.sessions |= {process.session for process in found} - {os.getsid(0), 0}
         return found
 
     def has(self, pid: int) -> bool:

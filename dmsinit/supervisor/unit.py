@@ -20,6 +20,7 @@ from dmsinit.supervisor.backoff import Backoff
 from dmsinit.supervisor.children import Child, Exit
 from dmsinit.supervisor.command import CannotStart
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
+from dmsinit.supervisor.handover import UnitState
 from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.oom import kills
 from dmsinit.supervisor.pulse import Pulse
@@ -205,9 +206,12 @@ class Unit:
         backoff = Backoff(self.service.restart)
         reason, detail = self._why, ""
         while True:
-            self._to(State.WAITING, reason, detail)
-            await self._until_it_may_start()
-            end = await self._one_life(reason)
+            if self.tree.alive and self.state in RUNNING:  # taken over from a predecessor
+                end = await self._see_through()
+            else:
+                self._to(State.WAITING, reason, detail)
+                await self._until_it_may_start()
+                end = await self._one_life(reason)
             delay = None
             if self._wants_restart(end):
                 delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=self._world.clock())
@@ -263,16 +267,23 @@ class Unit:
         return next(iter(hard + soft), None)
 
     async def _one_life(self, reason: Reason) -> Ending:
-        """Spawn it and see it through to its end; whatever it leaves behind is gone when this returns."""
+        """Spawn it and see it through to its end."""
         self._to(State.STARTING, reason)
         self.starts += 1
         self._ready_at = None
         try:
-            child = self.tree.spawn(self.service, self._notification())
+            self.tree.spawn(self.service, self._notification())
         except (CannotStart, OSError) as error:
             return Ending(Reason.EXITED, f"cannot start {self.name}: {error}", False, final=True)
         if self.span.spawned is None:
             self.span.spawned = self.tree.spawned_at
+        return await self._see_through()
+
+    async def _see_through(self) -> Ending:
+        """See the process through to its end; whatever it leaves behind is gone when this returns."""
+        child = self.tree.child
+        if child is None:
+            raise RuntimeError("there is no process to see through")
         kills_before = kills()
         verdict: Verdict | None = None
         async with anyio.create_task_group() as group:
@@ -314,14 +325,15 @@ class Unit:
     async def _watch_answers(self) -> Verdict:
         """Return when the process has to go although it lives: it did not become ready, or it stopped answering."""
         ready = self.service.ready
-        problem = await self.answers.at_last(ready)
-        if problem is not None:
-            return Verdict(Reason.READY_TIMEOUT, f"not ready within {ready.timeout_seconds:g} s ({problem})")
-        self._ready_at = self._world.clock()
-        self.ready_seconds = self._ready_at - self.tree.spawned_at
-        if self.span.ended is None:
-            self.span.ended = self._ready_at
-        self._to(State.READY, self.reason)
+        if self.state is State.STARTING:
+            problem = await self.answers.at_last(ready)
+            if problem is not None:
+                return Verdict(Reason.READY_TIMEOUT, f"not ready within {ready.timeout_seconds:g} s ({problem})")
+            self._ready_at = self._world.clock()
+            self.ready_seconds = self._ready_at - self.tree.spawned_at
+            if self.span.ended is None:
+                self.span.ended = self._ready_at
+            self._to(State.READY, self.reason)
         self.tree.members()  # learn the sessions of the whole tree while parents and children are still together
         return Verdict(Reason.PROBE_FAILED, await self.answers.no_more(self.service.health, self._health_is))
 
@@ -391,6 +403,46 @@ class Unit:
             next_run=timestamp(self.next_run) if self.next_run is not None else None,
             notice=self.notices.status,
         )
+
+    # Across a re-execution of PID 1
+
+    def hand_over(self) -> UnitState:
+        """Return all that a successor has to know; this unit is of no use after that."""
+        return UnitState(
+            name=self.name,
+            state=self.state,
+            reason=self.reason,
+            detail=self.detail,
+            since=self.since,
+            wanted=self.wanted,
+            pid=self.tree.child.pid if self.tree.child is not None and self.tree.alive else None,
+            spawned_at=self.tree.spawned_at,
+            ready_at=self._ready_at,
+            ready_seconds=self.ready_seconds,
+            starts=self.starts,
+            restarts=self.restarts,
+            deaths=list(self.deaths),
+            sessions=sorted(self.tree.sessions),
+            lines=list(self.tree.output.ring),
+            pipes=self.tree.output.detach(),
+            span=self.span,
+        )
+
+    def take_over(self, given: UnitState) -> None:
+        """Go on where a predecessor stood; call it before `live`."""
+        self.state, self.reason, self.detail = State(given.state), Reason(given.reason), given.detail
+        self.since, self.wanted, self._why = given.since, given.wanted, Reason(given.reason)
+        self.starts, self.restarts, self.ready_seconds = given.starts, given.restarts, given.ready_seconds
+        self.deaths.extend(given.deaths)
+        self.span, self._ready_at = given.span, given.ready_at
+        self.tree.output.ring.extend(given.lines)
+        for pipe in given.pipes:
+            self.tree.output.attach(pipe)
+        self.tree.take_over(given.pid, given.spawned_at, given.sessions)
+        if given.pid is not None:
+            self._notification()
+        elif self.state in (State.WAITING, State.BACKOFF, State.EXITED, State.FAILED) and self.wanted:
+            self.state = State.STOPPED  # its life begins anew with waiting
 
     def _to(self, state: State, reason: Reason, detail: str = "") -> None:
         """Make a transition: the only place where the state changes."""
