@@ -70,7 +70,7 @@ def run(arguments: Sequence[str], session: Session) -> int:
             return 0
         session.log.error(f"the command 'setup {' '.join(arguments)}' is invalid\nsee 'setup help' for what there is")
         return EXIT_INVALID
-    if verb.has_help and rest[:1] in (["help"], ["--help"]):
+    if verb.has_help and rest[:1] in (["help"], ["-h"], ["--help"]):
         print(verb.manual(), end="")
         return 0
     return _carry_out(verb, rest, session)

@@ -31,8 +31,8 @@ def add_alias(directory: Path, alias: str, recipients: tuple[str, ...], tell: Te
             if recipient.lower() in known:
                 raise EditError(f"cannot add {recipient} to the alias {alias}: it is one of its recipients already")
         if found:
-            comma = "" if found[0].text.endswith(",") or not _targets(found[0]) else ","
-            document.extend(found[0], (comma or " ") + ",".join(recipients))
+            separator = " " if not _targets(found[0]) else "" if found[0].text.endswith(",") else ","
+            document.extend(found[0], separator + ",".join(recipients))
         else:
             document.append(f"{alias} {','.join(recipients)}")
         document.save()

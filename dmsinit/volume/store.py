@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +61,9 @@ def _replace_by_rename(target: Path, data: bytes, before: os.stat_result | None,
             return False
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        # A read-only file system refuses even to delete what does not exist.
+        with suppress(OSError):
+            temporary.unlink()
     _sync_directory(target.parent)
     return True
 
