@@ -74,11 +74,7 @@ class Init:
         async with anyio.create_task_group() as group:
             await group.start(self._host_supervisor)
             group.start_soon(self._guarded, "control socket", self._serve_control)
-            if isinstance(origin, Handover):
-                self._take_over(origin)
-                group.start_soon(self._watch_until_stopped, group)
-            else:
-                group.start_soon(self._boot_and_watch, origin, group)
+            group.start_soon(self._boot_and_watch, origin, group)
             code = await self._exit
             self._flow.cancel()
             if code == REEXEC:
@@ -89,11 +85,14 @@ class Init:
 
     # Boot
 
-    async def _boot_and_watch(self, rendering: RenderProcess, group: anyio.abc.TaskGroup) -> None:
+    async def _boot_and_watch(self, origin: RenderProcess | Handover, group: anyio.abc.TaskGroup) -> None:
         """Boot, then carry out what changes, until the flow is cancelled; a boot that fails ends the container."""
         with self._flow:
             try:
-                await self._boot(rendering)
+                if isinstance(origin, Handover):
+                    self._take_over(origin)
+                else:
+                    await self._boot(origin)
             except MissingHostName:
                 self._give_up("the container has no fully qualified host name", EX_OK)
             except ProblemsFound as error:
@@ -106,15 +105,10 @@ class Init:
             except Exception:  # noqa: BLE001 - a defect at boot ends the container in order, with its cause
                 self._give_up(f"defect at boot:\n{traceback.format_exc()}", EX_SOFTWARE)
             else:
-                await self._watch_until_stopped(group)
-
-    async def _watch_until_stopped(self, group: anyio.abc.TaskGroup) -> None:
-        """Do what follows a boot: metrics, the line that all is up, and changes of the configuration."""
-        self.system.render, self.system.change, self.system.reexec = self._render, self.apply, self.reexec
-        group.start_soon(self._guarded, "metrics port", self._serve_metrics)
-        group.start_soon(self._guarded, "announcing", self._announce)
-        with self._flow:
-            await self._guarded("watching the configuration", self._watch)
+                self.system.render, self.system.change, self.system.reexec = self._render, self.apply, self.reexec
+                group.start_soon(self._guarded, "metrics port", self._serve_metrics)
+                group.start_soon(self._guarded, "announcing", self._announce)
+                await self._guarded("watching the configuration", self._watch)
 
     async def _boot(self, rendering: RenderProcess) -> None:
         """Settings → render → Plan → converge, for the first time."""
