@@ -77,7 +77,7 @@ def _certificates(stage: Stage, inputs: Inputs, root: Root, findings: overrides.
 
 def _fingerprint(stage: Stage, inputs: Inputs, root: Root) -> None:
     """Let a renewed certificate that is used in place count as a change of a file that daemons are made of."""
-    if inputs.certificate.copies:
+    if inputs.certificate.tls.kind != "letsencrypt":
         return
     from hashlib import sha256
 

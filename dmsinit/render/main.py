@@ -36,10 +36,8 @@ def parse(argv: Sequence[str]) -> Arguments | None:
         at = words.index("--root")
         root = words[at + 1]
         del words[at : at + 2]
-    modes = [word.removeprefix("--") for word in words if word.startswith("--")]
-    if len(words) != 1 or modes != [mode for mode in modes if mode in Mode]:
-        return None
-    return Arguments(Mode(modes[0]), root) if modes else None
+    modes = {f"--{mode}": mode for mode in Mode}
+    return Arguments(modes[words[0]], root) if len(words) == 1 and words[0] in modes else None
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -49,7 +49,8 @@ def parameters(lines: list[str]) -> list[Parameter]:
 
 def merge(base: str, user: str) -> Merged:
     """Return `base` with `user` appended, each name only once: the user's, and of those the last."""
-    base_lines, user_lines = base.splitlines(), user.splitlines()
+    # Not splitlines(): for Postfix only a line feed ends a line.
+    base_lines, user_lines = base.removesuffix("\n").split("\n"), user.removesuffix("\n").split("\n")
     names: dict[str, int] = {}
     for parameter in parameters(user_lines):
         if parameter.name in names:

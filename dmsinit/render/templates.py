@@ -7,6 +7,7 @@ one file holds the byte code of all of them. What is not in there (a user's serv
 import marshal
 import os
 from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
 from types import TracebackType
 from typing import Any, Final
 
@@ -19,14 +20,21 @@ SUFFIX: Final = ".j2"
 
 
 class _Loader(BaseLoader):
-    """Finds a template by its path below `directory`; a name that begins with `=` is itself the template's text."""
+    """Finds a template by its path below `directory`, or, for a text without a file, by its digest."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._texts: dict[str, str] = {}
+
+    def name_of(self, text: str) -> str:
+        """Return a name for a text, the same in every process."""
+        name = "=" + sha256(text.encode()).hexdigest()
+        self._texts[name] = text
+        return name
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, Callable[[], bool] | None]:
-        if template.startswith("="):
-            return template[1:], None, None
+        if template in self._texts:
+            return self._texts[template], None, None
         path = f"{self.directory}/{template}"
         try:
             with open(path, encoding="utf-8") as file:
@@ -68,8 +76,9 @@ class Templates:
     def __init__(self, directory: str, cache: str, context: Mapping[str, Any]) -> None:
         self.directory = directory
         self._cache = _Cache(cache)
+        self._loader = _Loader(directory)
         self._environment = Environment(  # noqa: S701 - the results are configuration files, not HTML
-            loader=_Loader(directory),
+            loader=self._loader,
             bytecode_cache=self._cache,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -112,7 +121,7 @@ class Templates:
     def expand(self, text: str, where: str, variables: Mapping[str, Any]) -> str:
         """Return `text` with its expressions resolved; ProblemsFound says `where` it stands."""
         try:
-            return self._environment.get_template("=" + text).render(variables)
+            return self._environment.get_template(self._loader.name_of(text)).render(variables)
         except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
             raise ProblemsFound([_problem(where, error, lines=False)]) from error
 
@@ -122,7 +131,7 @@ class Templates:
             if name.endswith(SUFFIX):
                 self._environment.get_template(name)
         for text in texts:
-            self._environment.get_template("=" + text)
+            self._environment.get_template(self._loader.name_of(text))
         self._cache.save()
         return len(self._cache.known)
 

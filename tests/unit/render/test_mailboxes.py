@@ -1,0 +1,59 @@
+"""Mailbox directories and users' Sieve scripts."""
+
+import os
+
+import pytest
+
+from dmsinit.render.mailboxes import OwnershipCheck, create, install_scripts
+from dmsinit.volume import Account
+
+from .conftest import System
+
+ANNA, BOB = Account("anna@hill.test", "x"), Account("bob@hill.test", "x")
+IDS = (os.getuid(), os.getgid())
+SCRIPTS = frozenset({"anna@hill.test.dovecot.sieve", "nobody@hill.test.dovecot.sieve", "before.dovecot.sieve"})
+
+
+@pytest.fixture(autouse=True)
+def mail(system: System) -> None:
+    system.path("/var/mail").mkdir(parents=True)
+
+
+def test_only_missing_mailboxes_are_made(system: System) -> None:
+    system.path("/var/mail/hill.test/anna/home").mkdir(parents=True)
+    assert create([ANNA, BOB], *IDS, system.root) == 1
+    home = system.path("/var/mail/hill.test/bob/home")
+    assert home.is_dir()
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert create([ANNA, BOB], *IDS, system.root) == 0
+
+
+def test_mailbox_of_an_older_layout_gets_its_home(system: System) -> None:
+    system.write("/var/mail/hill.test/anna/cur/1", "mail")
+    assert create([ANNA], *IDS, system.root) == 1
+    assert system.read("/var/mail/hill.test/anna/cur/1") == "mail"
+
+
+def test_scripts_of_accounts_are_installed_where_they_differ(system: System) -> None:
+    create([ANNA, BOB], *IDS, system.root)
+    system.volume("anna@hill.test.dovecot.sieve", "keep;\n")
+    script = "/var/mail/hill.test/anna/home/.dovecot.sieve"
+    assert install_scripts([ANNA, BOB], SCRIPTS, *IDS, system.root) == [script]
+    assert system.read(script) == "keep;\n"
+    assert install_scripts([ANNA, BOB], SCRIPTS, *IDS, system.root) == []
+
+
+def test_active_script_behind_a_link_is_replaced_and_the_link_stays(system: System) -> None:
+    create([ANNA], *IDS, system.root)
+    system.volume("anna@hill.test.dovecot.sieve", "keep;\n")
+    system.write("/var/mail/hill.test/anna/home/sieve/own.sieve", "discard;\n")
+    link = system.path("/var/mail/hill.test/anna/home/.dovecot.sieve")
+    link.symlink_to("sieve/own.sieve")
+    install_scripts([ANNA], SCRIPTS, *IDS, system.root)
+    assert link.is_symlink()
+    assert system.read("/var/mail/hill.test/anna/home/sieve/own.sieve") == "keep;\n"
+
+
+def test_ownership_that_is_right_needs_no_repair(system: System) -> None:
+    create([ANNA], *IDS, system.root)
+    assert OwnershipCheck(*IDS, system.root).repair() == []

@@ -1,0 +1,118 @@
+"""Services: merged from three places, with all errors at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from dmsinit.plan import Service
+from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render import services
+from dmsinit.render.paths import TEMPLATE_CACHE, TEMPLATES
+from dmsinit.render.templates import Templates
+from dmsinit.settings import load
+
+from .conftest import System
+
+
+def loaded(system: System, environ: Mapping[str, str] | None = None, **context: Any) -> dict[str, Service]:
+    settings = load(environ or {}, fqdn="mail.example.test").settings
+    templates = Templates(system.root(TEMPLATES), system.root(TEMPLATE_CACHE), {})
+    return {s.name: s for s in services.load(system.root, templates, {"settings": settings, **context})}
+
+
+def problems(system: System) -> tuple[Problem, ...]:
+    with pytest.raises(ProblemsFound) as caught:
+        loaded(system)
+    return caught.value.problems
+
+
+def test_conditions_over_settings(system: System) -> None:
+    system.service("opendkim", 'command = ["/x"]\nenabled = "{{ enable_opendkim }}"\n')
+    system.service("dovecot", 'command = ["/x"]\nenabled = "{{ not smtp_only }}"\n')
+    system.service("both", 'command = ["/x"]\nenabled = "{{ enable_opendkim and not smtp_only }}"\n')
+    found = loaded(system, {"ENABLE_OPENDKIM": "0"})
+    assert {name: service.enabled for name, service in found.items()} == {
+        "both": False,
+        "dovecot": True,
+        "opendkim": False,
+    }
+
+
+def test_arguments_that_yield_nothing_are_left_out(system: System) -> None:
+    system.service("one", """command = ["/x", "{{ '-v' if smtp_only }}", "", "{{ fqdn }}:1"]\n""")
+    assert loaded(system, fqdn="m.test")["one"].command == ("/x", "", "m.test:1")
+
+
+def test_volume_overrides_single_keys_and_adds_services(system: System) -> None:
+    system.service("one", 'command = ["/x"]\nuser = "u"\n[stop]\nsignal = "INT"\ngrace = "5s"\n')
+    system.write("/etc/dmsinit/services/one.toml", '[stop]\ngrace = "6s"\n')
+    system.volume("services/one.toml", 'user = "v"\n[limits]\nnofile = 5\n')
+    system.volume("services/own.toml", 'command = ["/own"]\nafter = ["one"]\n')
+    found = loaded(system)
+    one = found["one"]
+    assert (one.command, one.user, one.stop.signal, one.stop.grace_seconds) == (("/x",), "v", "INT", 6.0)
+    assert one.limits.nofile == 5
+    assert found["own"].after == ("one",)
+    assert services.own_files(system.root)
+
+
+def test_override_disables_a_service(system: System) -> None:
+    system.service("one", 'command = ["/x"]\n')
+    assert not services.own_files(system.root)
+    system.volume("services/one.toml", "enabled = false\n")
+    assert loaded(system)["one"].enabled is False
+
+
+def test_all_errors_of_all_files_at_once(system: System) -> None:
+    system.volume("services/a.toml", 'comand = ["/x"]\n')
+    system.volume("services/b.toml", 'command = ["/x"]\n\n[stop]\n# how long\ngrace = "soon"\nsignl = "TERM"\n')
+    system.volume("services/c.toml", "command = [\n")
+    system.volume("services/d.toml", 'command = ["/x"]\nready = "now"\nuser = "{{ nosuch }}"\n')
+    system.volume("services/E.toml", 'command = ["/x"]\n')
+    system.volume("services/f.toml", b'description = "\xff"\n')
+    found = problems(system)
+    assert {problem.where for problem in found} == {
+        "services/a.toml:1", "services/a.toml", "services/b.toml:5", "services/b.toml:6", "services/c.toml",
+        "services/d.toml:2", "services/d.toml:3", "services/E.toml", "services/f.toml",
+    }  # fmt: skip
+    remedies = {problem.where: problem.remedy for problem in found}
+    assert remedies["services/a.toml:1"] == "did you mean command?"
+    assert remedies["services/b.toml:6"] == "did you mean signal?"
+
+
+def test_toml_errors_have_their_line(system: System) -> None:
+    system.volume("services/c.toml", 'command = ["/x"]\nuser = oops\n')
+    assert problems(system)[0].where == "services/c.toml:2"
+
+
+def test_error_of_an_image_file_is_told_where_its_value_comes_from(system: System) -> None:
+    system.service("one", 'command = ["/x"]\numask = "x"\n')
+    system.volume("services/one.toml", 'user = "u"\n')
+    assert problems(system)[0].where == "/usr/share/dmsinit/services/one.toml:2"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ('requires = ["nosuch"]', "requires nosuch, which does not exist"),
+        ('after = ["two"]', "in a circle"),
+        ('requires = ["off"]', "requires off, which is not enabled"),
+    ],
+)
+def test_order_that_cannot_be(system: System, text: str, cause: str) -> None:
+    system.service("one", f'command = ["/x"]\n{text}\n')
+    system.service("two", 'command = ["/x"]\nafter = ["one"]\n')
+    system.service("off", 'command = ["/x"]\nenabled = false\n')
+    assert cause in problems(system)[0].cause
+
+
+def test_expressions_for_the_cache_are_those_that_need_jinja(system: System) -> None:
+    system.service("one", """command = ["/x", "{{ a or b }}"]\nenabled = "{{ a }}"\n[env]\nX = "{{ c ~ d }}"\n""")
+    assert sorted(services.expressions(system.root)) == ["{{ a or b }}", "{{ c ~ d }}"]
+
+
+def test_files_that_are_no_services_are_ignored(system: System) -> None:
+    system.volume("services/README.md", "x")
+    system.volume("services/.one.toml.swp", "x")
+    assert loaded(system) == {}

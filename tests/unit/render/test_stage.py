@@ -1,0 +1,57 @@
+"""The staged tree."""
+
+import os
+
+import pytest
+
+from dmsinit.render.paths import STAGED
+from dmsinit.render.stage import Origin, Stage, StagedFile, write_file
+
+from .conftest import System
+
+
+def test_staged_tree_is_fresh_and_private(system: System) -> None:
+    system.write(f"{STAGED}/etc/leftover", "x")
+    stage = Stage()
+    stage.add("/etc/a/secret", "x")
+    stage.write(system.root(STAGED))
+    assert system.path(STAGED).stat().st_mode & 0o777 == 0o700
+    assert system.path(f"{STAGED}/etc/a/secret").stat().st_mode & 0o777 == 0o600
+    assert not system.path(f"{STAGED}/etc/leftover").exists()
+
+
+def test_validators_see_installed_files_that_nothing_renders(system: System) -> None:
+    system.write("/etc/dovecot/conf.d/99-user.conf", "x")
+    system.write("/etc/dovecot/conf.d/10-ours.conf", "old")
+    stage = Stage()
+    stage.add("/etc/dovecot/conf.d/10-ours.conf", "new")
+    stage.write(system.root(STAGED))
+    stage.complete(system.root(STAGED), system.root)
+    assert system.read(f"{STAGED}/etc/dovecot/conf.d/99-user.conf") == "x"
+    assert system.read(f"{STAGED}/etc/dovecot/conf.d/10-ours.conf") == "new"
+    assert not system.path(f"{STAGED}/etc/postfix").exists()
+
+
+def test_lines_lead_to_the_users_file() -> None:
+    copied = StagedFile("/etc/dovecot/local.conf", b"", origin=Origin(1, "dovecot.cf"))
+    assert (copied.source(), copied.source(7)) == ("dovecot.cf", "dovecot.cf:7")
+    merged = StagedFile("/etc/postfix/main.cf", b"", origin=Origin(100, "postfix-main.cf"))
+    assert merged.source(99) == "/etc/postfix/main.cf:99"
+    assert merged.source(103) == "postfix-main.cf:4"
+    assert merged.source() == "/etc/postfix/main.cf"
+
+
+def test_bytes_that_are_no_text_survive() -> None:
+    stage = Stage()
+    text = b"latin \xe9\n".decode("utf-8", "surrogateescape")
+    assert stage.add("/etc/a", text).content == b"latin \xe9\n"
+
+
+def test_no_file_is_ever_overwritten_in_place(system: System) -> None:
+    path = str(system.write("/etc/a", "old"))
+    with pytest.raises(FileExistsError):
+        write_file(path, b"new", 0o644)
+    link = f"{path}-link"
+    os.symlink("/nowhere", link)
+    with pytest.raises(FileExistsError):
+        write_file(link, b"new", 0o644)

@@ -1,0 +1,136 @@
+"""Consolidation of service state (state.tsv)."""
+
+import os
+import stat
+
+import pytest
+
+from dmsinit.render.state import DIRECTORIES, StateDirectory, consolidate
+from dmsinit.settings import load
+
+from .conftest import System
+
+SETTINGS = load({}, fqdn="mail.example.test").settings
+ROW = StateDirectory("/var/lib/thing", "lib-thing")
+
+
+def mounted(system: System) -> System:
+    system.path("/var/mail-state").mkdir(parents=True)
+    return system
+
+
+def run(system: System, *rows: StateDirectory) -> list[str]:
+    return [str(warning) for warning in consolidate(SETTINGS, system.root, rows or (ROW,))]
+
+
+def link(system: System) -> str:
+    return os.readlink(system.path("/var/lib/thing"))
+
+
+def test_without_the_mount_nothing_moves(system: System) -> None:
+    system.write("/var/lib/thing/data", "x")
+    assert run(system) == []
+    assert not system.path("/var/lib/thing").is_symlink()
+
+
+def test_first_start_moves_the_directory(system: System) -> None:
+    mounted(system).write("/var/lib/thing/sub/data", "x", mode=0o640)
+    os.mkfifo(system.path("/var/lib/thing/fifo"), 0o622)
+    system.path("/var/lib/thing/link").symlink_to("sub/data")
+    system.path("/var/lib/thing/sub").chmod(0o2730)
+    os.utime(system.path("/var/lib/thing/sub/data"), (1000, 2000))
+    assert run(system) == []
+    assert link(system) == "/var/mail-state/lib-thing"
+    state = system.path("/var/mail-state/lib-thing")
+    assert (state / "sub/data").read_text() == "x"
+    assert (state / "sub/data").stat().st_mtime == 2000
+    assert stat.S_IMODE((state / "sub/data").stat().st_mode) == 0o640
+    assert stat.S_IMODE((state / "sub").stat().st_mode) == 0o2730
+    assert stat.S_ISFIFO((state / "fifo").stat().st_mode)
+    assert os.readlink(state / "link") == "sub/data"
+    assert [path.name for path in system.path("/var/mail-state").iterdir()] == ["lib-thing"]
+
+
+def test_second_start_changes_nothing(system: System) -> None:
+    mounted(system).write("/var/lib/thing/data", "x")
+    run(system)
+    before = system.tree()
+    assert run(system) == []
+    assert system.tree() == before
+
+
+def test_state_of_an_earlier_container_wins(system: System) -> None:
+    mounted(system).write("/var/lib/thing/data", "from the image")
+    system.write("/var/mail-state/lib-thing/data", "from the volume")
+    assert run(system) == []
+    assert link(system) == "/var/mail-state/lib-thing"
+    assert system.read("/var/mail-state/lib-thing/data") == "from the volume"
+
+
+def test_start_that_died_while_copying_is_repeated(system: System) -> None:
+    mounted(system).write("/var/lib/thing/data", "x")
+    system.write("/var/mail-state/lib-thing.dmsinit-copy/half", "x")
+    assert run(system) == []
+    assert [path.name for path in system.path("/var/mail-state/lib-thing").iterdir()] == ["data"]
+
+
+def test_start_that_died_before_the_link_is_completed(system: System) -> None:
+    mounted(system).write("/var/mail-state/lib-thing/data", "x")
+    system.path("/var/lib").mkdir(parents=True)
+    assert run(system) == []
+    assert link(system) == "/var/mail-state/lib-thing"
+
+
+def test_neither_is_told_and_works(system: System) -> None:
+    mounted(system)
+    assert len(run(system)) == 1
+    assert link(system) == "/var/mail-state/lib-thing"
+    assert system.path("/var/mail-state/lib-thing").is_dir()
+
+
+def test_disabled_service_is_left_alone(system: System) -> None:
+    mounted(system).write("/var/lib/thing/data", "x")
+    assert run(system, StateDirectory("/var/lib/thing", "lib-thing", when=lambda settings: False)) == []
+    assert not system.path("/var/lib/thing").is_symlink()
+
+
+def test_leftovers_are_deleted_at_every_start(system: System) -> None:
+    row = StateDirectory("/var/lib/thing", "lib-thing", leftovers=("etc", "private/auth", "absent"))
+    for name in ("etc/hosts", "private/auth", "private/smtp", "queue/1"):
+        mounted_once(system).write(f"/var/mail-state/lib-thing/{name}", "x")
+    run(system, row)
+    state = system.path("/var/mail-state/lib-thing")
+    assert sorted(str(p.relative_to(state)) for p in state.rglob("*") if p.is_file()) == ["private/smtp", "queue/1"]
+
+
+def mounted_once(system: System) -> System:
+    system.path("/var/mail-state").mkdir(parents=True, exist_ok=True)
+    return system
+
+
+def test_owners_and_modes_of_the_spool(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("maildrop/1", "public/x", "pid/master.pid", "active/2"):
+        system.write(f"/var/spool/postfix/{name}", "x")
+    uid = os.getuid()
+    system.write("/etc/passwd", f"postfix:x:{uid}:1::/:/x\n")
+    system.write("/etc/group", "postdrop:x:4242:\n")
+    owned: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr("dmsinit.render.state.os.geteuid", lambda: 0)
+    monkeypatch.setattr(
+        "dmsinit.render.state.os.lchown", lambda path, uid, gid: owned.__setitem__(str(path), (uid, gid))
+    )
+    spool = next(row for row in DIRECTORIES if row.path == "/var/spool/postfix")
+    assert run(system, spool) == []
+    base = str(system.path("/var/spool/postfix"))
+    assert owned[f"{base}/maildrop"] == owned[f"{base}/maildrop/1"] == (uid, 4242)
+    assert stat.S_IMODE(os.stat(f"{base}/maildrop").st_mode) == 0o730
+    assert stat.S_IMODE(os.stat(f"{base}/public").st_mode) == 0o710
+
+
+def test_unwritable_state_volume_is_a_warning(system: System) -> None:
+    system.write("/var/lib/thing/data", "x")
+    mounted(system).write("/var/mail-state/lib-thing", "a file where a directory belongs")
+    warnings = run(system)
+    assert len(warnings) == 1
+    assert "cannot be kept in /var/mail-state" in warnings[0]
+    assert system.read("/var/lib/thing/data") == "x"

@@ -1,0 +1,109 @@
+"""What the daemons' checkers say, as problems of the user's files: texts of Postfix 3.10 and Dovecot 2.4."""
+
+import pytest
+
+from dmsinit.render.processes import Outcome
+from dmsinit.render.stage import Origin, Stage
+from dmsinit.render.validate import Verdict, check, read_doveconf, read_postalias, read_postconf
+
+from .conftest import System
+
+STAGED = "/var/lib/dmsinit/staged"
+
+
+@pytest.fixture
+def stage() -> Stage:
+    made = Stage()
+    main_cf = made.add("/etc/postfix/main.cf", "ours = 1\n\n# user:\nmax_idle = abc\nmy_thing = $nosuch, permit\n")
+    main_cf.origin = Origin(4, "postfix-main.cf")
+    made.add("/etc/postfix/master.cf", "")
+    made.add("/etc/dovecot/dovecot.conf", "")
+    made.add("/etc/dovecot/local.conf", "").origin = Origin(1, "dovecot.cf")
+    return made
+
+
+def outcome(stderr: str, code: int = 1) -> Outcome:
+    return Outcome(("x",), code, "", stderr)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "where", "cause"),
+    [
+        (f'postconf: fatal: {STAGED}/etc/postfix/main.cf, line 5: missing \'=\' after attribute name: "garbage"\n',
+         "postfix-main.cf:2", "missing '=' after attribute name"),
+        (f"postconf: fatal: file {STAGED}/etc/postfix/master.cf: line 152: bad field count\n",
+         "/etc/postfix/master.cf:152", "bad field count"),
+        ("postconf: fatal: something nobody foresaw\n", "/etc/postfix/main.cf", "something nobody foresaw"),
+        ("", "/etc/postfix/main.cf", "exit code 1"),
+    ],
+)  # fmt: skip
+def test_postconf_errors(stage: Stage, stderr: str, where: str, cause: str) -> None:
+    verdict = Verdict()
+    read_postconf(outcome(stderr), stage, STAGED, verdict)
+    assert [problem.where for problem in verdict.problems] == [where]
+    assert cause in verdict.problems[0].cause
+
+
+def test_postconf_warnings(stage: Stage) -> None:
+    verdict = Verdict()
+    text = (
+        f"/usr/sbin/postconf: warning: {STAGED}/etc/postfix/main.cf: undefined parameter: nosuch\n"
+        f"postconf: warning: {STAGED}/etc/postfix/main.cf: unused parameter: my_thing=$nosuch, permit\n"
+        f"postconf: warning: {STAGED}/etc/postfix/main.cf, line 4: overriding earlier entry: max_idle=1\n"
+    )
+    read_postconf(outcome(text, code=0), stage, STAGED, verdict)
+    assert verdict.problems == []
+    assert [str(warning) for warning in verdict.warnings] == [
+        "postfix-main.cf:2: uses $nosuch, which is not defined; define it, or correct its spelling",
+        "postfix-main.cf:2: Postfix knows no parameter my_thing, and nothing uses it; check its spelling",
+    ]
+
+
+def test_postalias_finds_values_that_are_no_numbers(stage: Stage) -> None:
+    verdict = Verdict()
+    read_postalias(outcome("postalias: fatal: bad numerical configuration: max_idle = abc\n"), stage, STAGED, verdict)
+    assert [problem.where for problem in verdict.problems] == ["postfix-main.cf:1"]
+
+
+def test_postalias_does_not_repeat_postconf(stage: Stage) -> None:
+    verdict = Verdict()
+    line = f"{STAGED}/etc/postfix/main.cf, line 5: missing '=' after attribute name: \"x\"\n"
+    read_postconf(outcome(f"postconf: fatal: {line}"), stage, STAGED, verdict)
+    read_postalias(outcome(f"postalias: fatal: {line}"), stage, STAGED, verdict)
+    assert len(verdict.problems) == 1
+
+
+def test_doveconf_unknown_setting(stage: Stage) -> None:
+    verdict = Verdict()
+    place = f"{STAGED}/etc/dovecot/local.conf line 2"
+    text = f"doveconf: Fatal: Error in configuration file {place}: bla: Unknown setting: bla"
+    read_doveconf(outcome(text, code=89), stage, STAGED, verdict)
+    assert [(problem.where, problem.cause) for problem in verdict.problems] == [
+        ("dovecot.cf:2", "bla: Unknown setting: bla")
+    ]
+    assert "2.3-to-2.4" in verdict.problems[0].remedy
+
+
+def test_doveconf_missing_brace_names_where_it_was_opened(stage: Stage) -> None:
+    verdict = Verdict()
+    text = (
+        f"doveconf: Fatal: Error in configuration file {STAGED}/etc/dovecot/dovecot.conf: Missing '}}' "
+        f"(section started at {STAGED}/etc/dovecot/local.conf:1)"
+    )
+    read_doveconf(outcome(text, code=89), stage, STAGED, verdict)
+    assert verdict.problems[0].where == "dovecot.cf:1"
+    assert verdict.problems[0].cause == "Missing '}' (section started at dovecot.cf:1)"
+
+
+def test_doveconf_warnings_do_not_forbid(stage: Stage) -> None:
+    verdict = Verdict()
+    read_doveconf(outcome("doveconf: Warning: something is old", code=0), stage, STAGED, verdict)
+    assert verdict.problems == []
+    assert len(verdict.warnings) == 1
+
+
+def test_only_what_is_staged_is_checked(system: System) -> None:
+    stage = Stage()
+    stage.add("/etc/other", "x")
+    stage.write(system.root(STAGED))
+    assert check(stage, system.root(STAGED)) == Verdict()

@@ -1,0 +1,54 @@
+"""What is said, and what is not said again."""
+
+import os
+
+import pytest
+
+from dmsinit.log import Log
+from dmsinit.problem import Problem
+from dmsinit.render.voice import Audience, Voice
+from dmsinit.settings import Severe
+
+from .conftest import System
+
+WARNING, SEVERE, OTHER = Problem("A", "is odd"), Severe("B", "is bad"), Problem("C", "is new")
+
+
+def said(system: System, audience: Audience, *warnings: Problem) -> str:
+    reading, writing = os.pipe()
+    voice = Voice(Log("dmsinit", fd=writing), system.root, audience)
+    voice.warn(warnings)
+    voice.note(["by the way"])
+    voice.remember()
+    os.close(writing)
+    os.set_blocking(reading, False)
+    try:
+        return os.read(reading, 65536).decode()
+    except BlockingIOError:
+        return ""
+    finally:
+        os.close(reading)
+
+
+def test_start_says_everything_once(system: System) -> None:
+    text = said(system, Audience.BOOT, WARNING, SEVERE, WARNING)
+    assert text.count("A: is odd") == 1
+    assert "WARN  dmsinit: A: is odd" in text
+    assert "ERROR dmsinit: B: is bad" in text
+    assert "INFO  dmsinit: by the way" in text
+
+
+def test_apply_says_only_what_is_new(system: System) -> None:
+    said(system, Audience.BOOT, WARNING, SEVERE)
+    text = said(system, Audience.APPLY, WARNING, SEVERE, OTHER)
+    assert "C: is new" in text
+    assert "A:" not in text
+    assert "by the way" not in text
+    assert said(system, Audience.APPLY, WARNING, OTHER) == ""
+    assert "B: is bad" in said(system, Audience.APPLY, WARNING, SEVERE, OTHER)
+
+
+def test_check_is_text_for_people(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(system, Audience.CHECK, WARNING) == ""
+    assert capsys.readouterr().out == "warning: A: is odd\n"
+    assert said(system, Audience.PLAN, WARNING) == ""
