@@ -1,0 +1,90 @@
+"""services/*.toml: what is started, in which order, how it is asked and stopped."""
+
+import pytest
+
+from dmsinit.plan import start_order
+from dmsinit.render.owners import changes_of
+
+from .conftest import Render
+
+NAMES = {"cron", "dovecot", "mailserver", "opendkim", "opendmarc", "postfix", "rsyslog"}
+
+
+def test_names_are_those_of_the_contract(render: Render) -> None:
+    services = render().services
+    assert services.keys() >= NAMES
+    assert all(services[name].enabled for name in NAMES)
+    assert all(services[name].description for name in NAMES)
+
+
+def test_postfix_starts_behind_its_filters_and_everything_behind_the_log(render: Render) -> None:
+    services = render().services
+    order = start_order(services.values())
+    assert order.index("rsyslog") < min(order.index(name) for name in NAMES - {"rsyslog", "mailserver"})
+    assert order.index("postfix") > max(order.index(name) for name in ("dovecot", "opendkim", "opendmarc"))
+    assert services["mailserver"].late
+
+
+@pytest.mark.parametrize(
+    ("environment", "off"),
+    [
+        ({"SMTP_ONLY": "1"}, {"dovecot"}),
+        ({"ENABLE_OPENDKIM": "0"}, {"opendkim"}),
+        ({"ENABLE_OPENDMARC": "0"}, {"opendmarc"}),
+    ],
+)
+def test_services_that_are_off(render: Render, environment: dict[str, str], off: set[str]) -> None:
+    services = render(**environment).services
+    assert {name for name in NAMES if not services[name].enabled} == off
+    assert start_order(services.values())
+
+
+def test_dovecot_without_imap_is_asked_by_lmtp(render: Render) -> None:
+    assert render().services["dovecot"].ready.probe.kind == "imap"
+    probe = render(ENABLE_IMAP="0").services["dovecot"].ready.probe
+    assert (probe.kind, probe.address) == ("lmtp", "unix:/run/dovecot/lmtp")
+
+
+@pytest.mark.parametrize(("name", "port"), [("opendkim", 8891), ("opendmarc", 8893)])
+def test_milters_are_asked_as_milters(render: Render, name: str, port: int) -> None:
+    service = render().services[name]
+    assert service.health is not None
+    assert service.ready.probe.kind == service.health.probe.kind == "milter"
+    assert service.ready.probe.address == service.health.probe.address == f"inet:127.0.0.1:{port}"
+
+
+def test_the_mail_log_of_this_run_only(render: Render) -> None:
+    service = render().services["mailserver"]
+    assert service.stdout == "inherit"
+    assert service.command[-3:] == ("-c", "+1001", "/var/log/mail/mail.log")
+
+
+def test_all_services_stop_within_four_seconds_or_are_killed_soon(render: Render) -> None:
+    for name in NAMES:
+        assert render().services[name].stop.grace_seconds <= 5, name
+
+
+@pytest.mark.parametrize(
+    ("path", "owner"),
+    [
+        ("/etc/postfix/virtual", "postfix"),
+        ("/etc/aliases", "postfix"),
+        ("/etc/dovecot/local.conf", "dovecot"),
+        ("/etc/dovecot/conf.d/10-auth.conf", "dovecot"),
+        ("/usr/lib/dovecot/sieve-global/before/50-before.dovecot.sieve", "dovecot"),
+        ("/etc/dovecot/userdb", ""),
+        ("/etc/dovecot/masterdb", ""),
+        ("/etc/opendkim/keys/example.test/mail.private", "opendkim"),
+        ("/etc/opendmarc/ignore.hosts", "opendmarc"),
+        ("/etc/rsyslog.conf", "rsyslog"),
+    ],
+)
+def test_whose_files_are_whose(render: Render, path: str, owner: str) -> None:
+    changes = changes_of({path: "modify"}, render().services.values())
+    assert [change.service for change in changes] == [owner]
+
+
+def test_a_new_certificate_concerns_both_servers(render: Render) -> None:
+    changes = changes_of({"/etc/dms/tls/cert": "modify"}, render().services.values())
+    assert {change.service for change in changes} == {"dovecot", "postfix"}
+    assert all(render().services[name].on_change == "reload" for name in ("dovecot", "postfix"))
