@@ -55,7 +55,7 @@ class Reply:
         """Yield the body in parts; Unreachable when it breaks off."""
         try:
             if self.headers.get("transfer-encoding", "").lower() == "chunked":
-                while size := int(self._file.readline().split(b";")[0] or b"0", 16):
+                while size := int(self._file.readline().split(b";")[0], 16):
                     yield self._exactly(size)
                     self._file.readline()
             else:

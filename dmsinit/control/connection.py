@@ -12,7 +12,7 @@ from typing import Final
 
 import h11
 
-from dmsinit.control.messages import Refused, Request, Response, Stream, parse_target, problem
+from dmsinit.control.messages import TITLES, Refused, Request, Response, Stream, parse_target, problem
 from dmsinit.control.peer import Peer
 
 MAX_HEAD_BYTES: Final = 16 * 1024
@@ -151,7 +151,12 @@ class _Connection:
             ("content-length", str(len(response.body))),
             *response.headers,
         ]
-        data = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        data = (
+            self._http.send(
+                h11.Response(status_code=response.status, headers=headers, reason=TITLES.get(response.status, ""))
+            )
+            or b""
+        )
         if with_body:
             data += self._http.send(h11.Data(data=response.body)) or b""
         data += self._http.send(h11.EndOfMessage()) or b""

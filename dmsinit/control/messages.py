@@ -14,9 +14,10 @@ PROBLEM: Final = "application/problem+json"
 TEXT: Final = "text/plain; charset=utf-8"
 
 TITLES: Final = {
+    200: "OK", 202: "Accepted",
     400: "Bad request", 403: "Forbidden", 404: "Not found", 405: "Method not allowed", 408: "Request timeout",
     409: "Operation failed", 413: "Request too large", 422: "Configuration has problems", 431: "Request head too large",
-    500: "Internal error", 503: "Unavailable",
+    500: "Internal error", 501: "Not implemented", 503: "Unavailable",
 }  # fmt: skip
 
 
