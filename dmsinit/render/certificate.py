@@ -2,13 +2,15 @@
 
 import os
 import re
-from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dmsinit.problem import Problem
 from dmsinit.render.paths import Root
 from dmsinit.render.processes import Job, run_all
 from dmsinit.render.tls import Pair
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 VALIDITY_DAYS: Final = 3650
 """Nobody verifies this certificate, and nobody shall have to renew it."""
@@ -80,6 +82,8 @@ def _public_key(text: str) -> str:
 
 def _outdated(pair: Pair, text: str) -> list[Problem]:
     dates = dict(re.findall(r"^(notBefore|notAfter)=(.*)$", text, re.MULTILINE))
+    from datetime import UTC, datetime
+
     now = datetime.now(UTC)
     if (end := _date(dates.get("notAfter", ""))) and end < now:
         return [Problem(pair.cert, f"expired on {end:%Y-%m-%d}, so clients refuse it", "renew it")]
@@ -88,8 +92,10 @@ def _outdated(pair: Pair, text: str) -> list[Problem]:
     return []
 
 
-def _date(text: str) -> datetime | None:
+def _date(text: str) -> "datetime | None":
     """Return the time that openssl prints as `Jun  1 12:00:00 2030 GMT`."""
+    from datetime import UTC, datetime
+
     try:
         return datetime.strptime(text, "%b %d %H:%M:%S %Y %Z").replace(tzinfo=UTC)
     except ValueError:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import acme, networks, tls
+from dmsinit.render import networks, tls
 from dmsinit.render.host import Host, nameservers, qualified_name
 from dmsinit.render.networks import Networks
 from dmsinit.render.paths import LOCAL_SERVICES, VOLUME, Root
@@ -88,9 +88,8 @@ def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
         settings.permit_docker, settings.network_interface,
         asked_for=loaded.sources.get("NETWORK_INTERFACE", "default") != "default",
     )  # fmt: skip
-    if settings.ssl_type == "letsencrypt" and root.exists(acme.STORE):
-        names = (settings.ssl_domain, settings.fqdn, settings.domain)
-        warnings += acme.extract([name for name in names if name], root)
+    if settings.ssl_type == "letsencrypt":
+        warnings += _from_traefik(settings, root)
     certificate = tls.choose(settings, settings.fqdn, settings.domain, root)
     problems += [*found.problems, *certificate.problems]
     warnings += [*volume.warnings, *found.warnings, *certificate.warnings]
@@ -106,6 +105,13 @@ def _read(root: Root, problems: list[Problem]) -> Volume:
     except ProblemsFound as found:
         problems.extend(found.problems)
         return Volume(Path(root(VOLUME)))
+
+
+def _from_traefik(settings: Settings, root: Root) -> list[Problem]:
+    from dmsinit.render import acme  # its decoders are needed for nothing else
+
+    names = (settings.ssl_domain, settings.fqdn, settings.domain)
+    return acme.extract([name for name in names if name], root)
 
 
 def _overrides(root: Root) -> frozenset[str]:

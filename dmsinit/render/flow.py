@@ -83,7 +83,7 @@ class Run:
 
     def _check(self, inputs: Inputs, templates: Templates, directory: str) -> int:
         stage, problems = self._stage(inputs, templates, directory)
-        problems += self._validate(inputs, stage, directory)
+        problems += self._verdict(inputs, self._start_checks(stage, directory))
         problems += self._early_services(inputs, templates)
         if problems:
             raise ProblemsFound(problems)
@@ -98,9 +98,12 @@ class Run:
         with self._phase("render"):
             stage, problems = self._stage(inputs, templates, directory)
         with self._phase("validate"):
-            problems += self._validate(inputs, stage, directory)
-            problems += making.finish() if making else []
+            checks = self._start_checks(stage, directory)
+            # Meanwhile: repairs that do no harm should the configuration be refused.
+            self._voice.warn(start.before_files() if start and not problems else ())
             problems += self._early_services(inputs, templates)
+            problems += self._verdict(inputs, checks)
+            problems += making.finish() if making else []
         if problems:
             raise ProblemsFound(problems)
         planned = None if start else self._services(inputs, templates)
@@ -122,11 +125,14 @@ class Run:
         self._voice.warn([*findings.warnings, *edited.warnings])
         return stage, [*inputs.problems, *findings.problems, *edited.problems]
 
-    def _validate(self, inputs: Inputs, stage: Stage, directory: str) -> list[Problem]:
+    def _start_checks(self, stage: Stage, directory: str) -> validate.Checks:
         self._mounted = mount_points(self._root)
         build.drop_mounted(stage, self._mounted, directory)
         stage.complete(directory, self._root)
-        verdict = validate.check(stage, directory)
+        return validate.Checks(stage, directory)
+
+    def _verdict(self, inputs: Inputs, checks: validate.Checks) -> list[Problem]:
+        verdict = checks.verdict()
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
         self._voice.warn([*verdict.warnings, *warnings])
         return verdict.problems + problems
@@ -159,8 +165,6 @@ class Run:
         installer = Installer(stage, self._root, fresh=start is not None, mounted=self._mounted)
         if self._mode is Mode.PLAN:
             return installer.preview()
-        if start:
-            self._voice.warn(start.before_files())
         result = installer.install()
         if build.FINGERPRINT in result.changes:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))

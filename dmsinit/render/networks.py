@@ -1,10 +1,8 @@
-"""Whom Postfix trusts without authentication: mynetworks, from PERMIT_DOCKER and NETWORK_INTERFACE."""
+"""Whom Postfix trusts without authentication: mynetworks, from PERMIT_DOCKER and NETWORK_INTERFACE.
 
-import fcntl
-import ipaddress
-import json
-import socket
-import struct
+Modules for the network are imported where they are used: by default nobody is trusted, and every start would pay.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,6 +30,10 @@ class Networks:
 
 def interface_address(name: str) -> str:
     """Return the IPv4 address of a network interface, "" when it has none or does not exist."""
+    import fcntl
+    import socket
+    import struct
+
     request = struct.pack("256s", name.encode()[:15])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
@@ -42,6 +44,9 @@ def interface_address(name: str) -> str:
 
 def connected_networks() -> tuple[str, ...]:
     """Return the IPv4 networks of all virtual Ethernet interfaces: the container networks this one belongs to."""
+    import ipaddress
+    import json
+
     outcome = run(["ip", "-json", "-4", "address", "show", "type", "veth"])
     if outcome.code or not outcome.stdout.strip():
         return ()

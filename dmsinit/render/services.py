@@ -5,7 +5,6 @@ may hold Jinja2 expressions over the context, with the settings' names at top le
 at once; each names its file and, where it can be told, the line.
 """
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -230,6 +229,8 @@ class _Reader:
         return self._templates.expand(text, where, self._variables)
 
     def _unknown(self, where: str, full: str, key: str, known: Iterable[str]) -> None:
+        import difflib  # rare: only for who mistyped
+
         near = difflib.get_close_matches(key, list(known), n=1)
         self._report(where, f"there is no key {full}", f"did you mean {near[0]}?" if near else "delete it")
 

@@ -37,13 +37,19 @@ class _Checker:
     read: Callable[[Outcome, Stage, str, Verdict], None]
 
 
-def check(stage: Stage, directory: str) -> Verdict:
-    """Run all checkers at once on the tree staged in `directory`."""
-    jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.needs in stage.files]
-    verdict = Verdict()
-    for checker, job in jobs:
-        checker.read(job.wait(), stage, directory, verdict)
-    return verdict
+class Checks:
+    """All checkers, started at once on the tree staged in `directory`."""
+
+    def __init__(self, stage: Stage, directory: str) -> None:
+        self._stage, self._directory = stage, directory
+        self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.needs in stage.files]
+
+    def verdict(self) -> Verdict:
+        """Wait for all of them, and return what they said."""
+        verdict = Verdict()
+        for checker, job in self._jobs:
+            checker.read(job.wait(), self._stage, self._directory, verdict)
+        return verdict
 
 
 def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from dmsinit.render.processes import Outcome
 from dmsinit.render.stage import Origin, Stage
-from dmsinit.render.validate import Verdict, check, read_doveconf, read_postalias, read_postconf
+from dmsinit.render.validate import Checks, Verdict, read_doveconf, read_postalias, read_postconf
 
 from .conftest import System
 
@@ -106,4 +106,4 @@ def test_only_what_is_staged_is_checked(system: System) -> None:
     stage = Stage()
     stage.add("/etc/other", "x")
     stage.write(system.root(STAGED))
-    assert check(stage, system.root(STAGED)) == Verdict()
+    assert Checks(stage, system.root(STAGED)).verdict() == Verdict()
