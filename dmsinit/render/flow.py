@@ -83,6 +83,7 @@ class Run:
 
     def _check(self, inputs: Inputs, templates: Templates, directory: str) -> int:
         stage, problems = self._stage(inputs, templates, directory)
+        self._voice.warn(prepare.unknown_zone(inputs.settings.tz, self._root))
         problems += self._verdict(inputs, self._start_checks(stage, directory))
         problems += self._early_services(inputs, templates)
         if problems:

@@ -13,6 +13,7 @@ from dmsinit.render.processes import run
 VMAIL: Final = "docker"
 """The user and group that own all mail; the contract's name."""
 
+_ZONES: Final = "/usr/share/zoneinfo"
 STARTED_MARK: Final = "/CONTAINER_START"
 _LOG_OWNERS: Final = {"clamav.log": ("clamav", "adm"), "freshclam.log": ("clamav", "adm")}
 
@@ -35,13 +36,19 @@ def vmail_ids(uid: int, gid: int, root: Root) -> list[Problem]:
     return []
 
 
+def unknown_zone(name: str, root: Root) -> list[Problem]:
+    """Return a warning when TZ=`name` is no zone of this image (behaviour 31)."""
+    if not name or (os.path.isfile(root(f"{_ZONES}/{name}")) and ".." not in name):
+        return []
+    return [Problem("TZ", f"{name} is not a time zone of this image", "write Area/City, for example Europe/Berlin")]
+
+
 def time_zone(name: str, root: Root) -> list[Problem]:
     """Let /etc/localtime point to the zone TZ=`name`; empty leaves it alone. Unknown zones are a warning."""
-    if not name:
-        return []
-    zone = f"/usr/share/zoneinfo/{name}"
-    if not os.path.isfile(root(zone)) or ".." in name:
-        return [Problem("TZ", f"{name} is not a time zone of this image", "write Area/City, for example Europe/Berlin")]
+    unknown = unknown_zone(name, root)
+    if unknown or not name:
+        return unknown
+    zone = f"{_ZONES}/{name}"
     localtime = root("/etc/localtime")
     try:
         if not (os.path.islink(localtime) and os.readlink(localtime) == zone):
