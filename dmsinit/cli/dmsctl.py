@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--current", action="store_true", help="print the plan in force, as JSON")
     one = add("apply", _apply, "bring files and services in line with the configuration")
     one.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    add("reexec", _reexec, "replace the code of dmsinit by what is installed, without stopping a service")
     one = add("render", _render, "render the configuration and check it, without a running server")
     one.add_argument("--check", action="store_true", required=True, help="change nothing (the only mode)")
     add("metrics", _metrics, "the metrics, as Prometheus reads them")
@@ -232,6 +233,12 @@ def _plan(arguments: Arguments) -> int:
 def _apply(arguments: Arguments) -> int:
     changes = checked(request("POST", f"/v1/apply?dry_run={'true' if arguments.dry_run else 'false'}")).json()
     _print_json(changes) if arguments.json else print(views.changes(changes) or "nothing to do")
+    return DONE
+
+
+def _reexec(arguments: Arguments) -> int:
+    answer = checked(request("POST", "/v1/reexec")).json()
+    _print_json(answer) if arguments.json else print("dmsinit replaces itself; the services run on")
     return DONE
 
 

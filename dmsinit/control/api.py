@@ -5,7 +5,7 @@ here and nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -93,6 +93,7 @@ class Api:
             Route("GET", "/v1/plan", self._plan_changes),
             Route("GET", "/v1/plan/current", self._plan),
             Route("POST", "/v1/apply", self._apply),
+            Route("POST", "/v1/reexec", self._reexec),
         )
 
     async def control(self, request: Request) -> Response | Stream:
@@ -221,7 +222,13 @@ class Api:
     async def _apply(self, request: Request, _name: str) -> Response:
         return json_response(await self._to_the_end(self._operations.apply(dry_run=request.flag("dry_run"))))
 
-    async def _to_the_end(self, operation: Coroutine[Any, Any, T]) -> T:
+    async def _reexec(self, _request: Request, _name: str) -> Response:
+        if self._operations.reexec is None:
+            raise Refused(503, "cannot re-execute dmsinit: the server is still booting; try again when it is up")
+        await self._to_the_end(self._operations.reexec())
+        return json_response({"reexec": True}, 202)
+
+    async def _to_the_end(self, operation: Awaitable[T]) -> T:
         """Await an operation that goes on even when the client who asked for it has gone."""
         task = asyncio.ensure_future(operation)
         self._running.add(task)

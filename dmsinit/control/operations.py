@@ -4,7 +4,7 @@ Plain methods answer at once from memory. Coroutines may take long; the server n
 `apply` when a client goes away, because half a restart helps nobody.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -40,6 +40,12 @@ class Operations(Protocol):
 
     Where a service is named, NoSuchService says that it does not exist; OperationFailed says why a goal was not
     reached; ProblemsFound says what is wrong with the configuration.
+    """
+
+    reexec: Callable[[], Awaitable[None]] | None
+    """Replace the code of PID 1 in place, soon after it returned; None while that is not possible.
+
+    Raises OperationFailed when the installed code cannot take over.
     """
 
     def status(self) -> Status:

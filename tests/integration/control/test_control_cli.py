@@ -145,6 +145,20 @@ async def test_a_wrong_configuration_is_an_error_of_apply(site: Site) -> None:
     assert (code, errors) == (1, "dmsctl: postfix-virtual.cf:3: no target; write alias target\n")
 
 
+async def test_reexec_is_asked_for_when_it_is_possible(site: Site) -> None:
+    code, _, errors = await site.run("dmsctl", "reexec")
+    assert (code, errors) == (
+        1, "dmsctl: cannot re-execute dmsinit: the server is still booting; try again when it is up\n",
+    )  # fmt: skip
+
+    async def reexec() -> None:
+        site.system.asked.append(("reexec",))
+
+    site.system.reexec = reexec
+    assert (await site.run("dmsctl", "reexec"))[0] == 0
+    assert site.system.asked == [("reexec",)]
+
+
 async def test_metrics_and_version_are_printed(site: Site) -> None:
     assert await site.run("dmsctl", "metrics") == (0, "dms_build_info 1\n", "")
     assert await site.run("dmsctl", "version") == (0, "dmsinit 0.1.0 (release edge)\n", "")

@@ -14,7 +14,7 @@ COMPLETION = Path(__file__).parents[3] / "dmsinit" / "cli" / "completion"
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("dmsctl re", {"restart", "reload", "render"}),
+        ("dmsctl re", {"restart", "reload", "render", "reexec"}),
         ("dmsctl restart op", {"opendkim"}),
         ("dmsctl restart ", {"all", "opendkim", "postfix", "clamav", "--wait", "--no-wait", "--json"}),
         ("dmsctl logs --f", {"--follow"}),
