@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dmsinit.cli import _views as views
+from dmsinit.cli._all import all_services
 from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, checked, silence, tell
 from dmsinit.control.client import Pending, Unreachable, quote, request
 
@@ -184,7 +185,7 @@ def _follow(target: str, arguments: Arguments, show: Callable[[Any], str]) -> in
 
 
 def _operate(arguments: Arguments) -> int:
-    names = _all(arguments.verb) if arguments.names == ["all"] else list(dict.fromkeys(arguments.names))
+    names = all_services(arguments.verb) if arguments.names == ["all"] else list(dict.fromkeys(arguments.names))
     began = time.monotonic()  # all are asked at once: the supervisor orders them
     wait = "true" if arguments.wait else "false"
     pending = [Pending("POST", f"/v1/services/{quote(name)}/{arguments.verb}?wait={wait}") for name in names]
@@ -205,13 +206,6 @@ def _operate(arguments: Arguments) -> int:
     if arguments.json:
         _print_json(answers[0] if len(answers) == 1 else answers)
     return code
-
-
-def _all(verb: str) -> list[str]:
-    services = _get("/v1/services")
-    if verb == "reload":
-        return [one["name"] for one in services if one["state"] in ("ready", "unhealthy")]
-    return [one["name"] for one in services if one["enabled"]]
 
 
 def _signal(arguments: Arguments) -> int:

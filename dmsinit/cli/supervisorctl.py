@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from dmsinit.cli._all import all_services
 from dmsinit.cli._errors import DONE, FAILED, ProblemReceived, checked, silence, tell
 from dmsinit.cli._supervisord import NAME_COLUMNS, RUNNING, can_stop, line, state_of
 from dmsinit.control.client import Pending, Unreachable, quote, request
@@ -164,7 +165,7 @@ def _tail(words: Sequence[str]) -> int:
 
 def _start(words: Sequence[str]) -> int:
     services = _services()
-    names = _named(_required("start", words, 2), services)
+    names = all_services("start") if "all" in words else _named(_required("start", words, 2), services)
     ready = [name for name in names if name in services and services[name]["state"] in ("ready", "unhealthy")]
     return _each(names, services, "start", "started", dict.fromkeys(ready, "already started"))
 
@@ -179,7 +180,7 @@ def _stop(words: Sequence[str]) -> int:
 
 def _restart(words: Sequence[str]) -> int:
     services = _services()
-    names = _named(_required("restart", words), services)
+    names = all_services("restart") if "all" in words else _named(_required("restart", words), services)
     idle = _idle(names, services)
     for name in names:
         if name not in services:
@@ -279,9 +280,8 @@ def _update(words: Sequence[str]) -> int:
 
 def _reload(_words: Sequence[str]) -> int:
     checked(request("POST", "/v1/apply")).json()
-    services = _services()
     for pending in [
-        Pending("POST", f"/v1/services/{quote(name)}/restart?wait=false") for name in _named(["all"], services)
+        Pending("POST", f"/v1/services/{quote(name)}/restart?wait=false") for name in all_services("restart")
     ]:
         checked(pending.reply()).close()
     print("Restarted supervisord")

@@ -10,7 +10,7 @@ from pathlib import Path
 from dmsinit.control.api import Api
 from dmsinit.control.messages import Request
 from dmsinit.control.operations import Status, Verb
-from dmsinit.plan import Plan, Service
+from dmsinit.plan import Plan, Reload, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
@@ -120,7 +120,15 @@ class System:
         ]
 
     def plan(self) -> Plan | None:
-        return Plan(fqdn="mail.example.test", services=(Service(name="cron", command=("/usr/sbin/cron", "-f")),))
+        return Plan(
+            fqdn="mail.example.test",
+            services=(
+                Service(name="postfix", command=("/usr/sbin/postfix", "start-fg"), reload=Reload()),
+                Service(name="opendkim", command=("/usr/sbin/opendkim", "-f")),
+                Service(name="clamav", command=("/usr/sbin/clamd",), enabled=False),
+                Service(name="update-check", command=("/usr/bin/true",), type="oneshot"),
+            ),
+        )
 
     async def plan_changes(self, *, diff: bool) -> Mapping[str, object]:
         if self.broken_configuration:

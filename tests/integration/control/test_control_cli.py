@@ -57,9 +57,20 @@ async def test_operations_wait_unless_told_otherwise(site: Site, verb: str) -> N
     assert site.system.asked == [("postfix", verb, False)]
 
 
-async def test_all_means_what_is_enabled(site: Site) -> None:
-    assert (await site.run("dmsctl", "restart", "all"))[0] == 0
-    assert {name for name, *_ in site.system.asked} == {"postfix", "opendkim"}
+@pytest.mark.parametrize(
+    ("verb", "names"),
+    [
+        ("restart", {"postfix", "opendkim"}),
+        ("start", {"postfix", "opendkim"}),
+        ("stop", {"postfix", "opendkim", "update-check"}),
+        ("reload", {"postfix"}),
+    ],
+)
+async def test_all_means_what_the_operation_is_for(site: Site, verb: str, names: set[str]) -> None:
+    site.system.services["update-check"] = service("update-check", "exited")
+    site.system.may_finish.set()
+    assert (await site.run("dmsctl", verb, "all"))[0] == 0
+    assert {name for name, *_ in site.system.asked} == names
 
 
 async def test_a_failure_shows_the_log_of_the_service(site: Site) -> None:
