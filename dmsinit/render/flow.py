@@ -14,7 +14,7 @@ from dmsinit.plan import Plan, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import build, certificate, mailboxes, manifest, overrides, prepare, services, state, validate
 from dmsinit.render.context import Inputs, Invalid, gather
-from dmsinit.render.install import Installer, Result, replace_file
+from dmsinit.render.install import Installer, Result, forget_noted, replace_file
 from dmsinit.render.owners import changes_of
 from dmsinit.render.paths import LOGS, RENDERED, STAGED, TEMPLATE_CACHE, TEMPLATES, VOLUME, WORK, Root, mount_points
 from dmsinit.render.processes import run
@@ -117,6 +117,8 @@ class Run:
             planned = planned or self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
         self._report.plan(_plan(inputs, planned), changes)
+        if self._mode is not Mode.PLAN:
+            forget_noted(self._root)
         return EX_OK
 
     def _stage(self, inputs: Inputs, templates: Templates, directory: str) -> tuple[Stage, list[Problem]]:

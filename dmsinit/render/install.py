@@ -5,10 +5,12 @@ whose rendered form is the same as last time is not touched, whatever stands in 
 both sides is merged line by line (diff3(1)), or left alone with a warning where both changed the same lines.
 
 All new content is written (to a temporary file beside its target) before the first file is replaced: a full disk
-changes nothing. A process that dies in between leaves whole files only, and the next run completes the work.
+changes nothing. A process that dies in between leaves whole files only, and the next run completes the work; what was
+about to change is noted beforehand (`journal`), so that the daemons concerned still hear of it.
 """
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render.paths import CONFLICTS, RENDERED, STAGED, Root
+from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, STAGED, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile, write_file
 
@@ -88,14 +90,24 @@ class Installer:
             path = str(error.filename or "").removesuffix(TEMPORARY_SUFFIX).removeprefix(self._root.prefix)
             remedy = "make room, or make it writable; nothing was changed"
             raise ProblemsFound([Problem(path, f"cannot be written: {error.strerror}", remedy)]) from error
+        obsolete = self._obsolete()
+        self._note()
         for write in writes:
             self._replace(write)
-        for path in self._obsolete():
+        for path in obsolete:
             _remove(self._root(path))
         for link, target in self._stage.links.items():
             self._link(link, target)
         self._keep_rendered()
+        self._result.changes = {**_noted(self._root), **self._result.changes}
         return self._result
+
+    def _note(self) -> None:
+        """Write down what is about to change, together with what an earlier run could not tell any more."""
+        if self._fresh or not self._result.changes:
+            return
+        changes = {**_noted(self._root), **self._result.changes}
+        replace_file(self._root(JOURNAL), json.dumps(changes).encode(), mode=0o600)
 
     def _decide(self) -> list[_Write]:
         """Return the files to write, with merged content where both sides changed."""
@@ -255,6 +267,19 @@ class Installer:
         for path, content in self._conflicts.items():
             os.makedirs(os.path.dirname(directory + path), mode=0o700, exist_ok=True)
             write_file(directory + path, content, 0o600)
+
+
+def forget_noted(root: Root) -> None:
+    """Forget what was about to change: somebody knows of it now, or starts all daemons anew."""
+    _remove(root(JOURNAL))
+
+
+def _noted(root: Root) -> dict[str, Kind]:
+    """Return what a run that died was about to change."""
+    try:
+        return dict(json.loads(root.read(JOURNAL) or b"{}"))
+    except (OSError, ValueError):
+        return {}
 
 
 def replace_file(path: str, content: bytes, *, mode: int, uid: int = -1, gid: int = -1) -> None:

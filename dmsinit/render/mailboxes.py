@@ -18,13 +18,17 @@ def create(accounts: Iterable[Account], uid: int, gid: int, root: Root) -> int:
     One look for each account is all that it costs when nothing is missing: ten thousand accounts are usual.
     """
     made = 0
+    domains: set[str] = set()
     base = root(MAIL)
     ids = (uid, gid) if os.geteuid() == 0 else None
     for account in accounts:
         mailbox = f"{base}/{account.domain}/{account.local_part}"
         if not os.path.isdir(f"{mailbox}/home"):
-            for directory in (f"{base}/{account.domain}", mailbox, f"{mailbox}/home"):
-                _make(directory, ids)
+            if account.domain not in domains:
+                _make(f"{base}/{account.domain}", ids)
+                domains.add(account.domain)
+            _make(mailbox, ids)
+            _make(f"{mailbox}/home", ids)
             made += 1
     return made
 

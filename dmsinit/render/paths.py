@@ -20,6 +20,7 @@ VOLUME_SERVICES: Final = f"{VOLUME}/services"
 WORK: Final = "/var/lib/dmsinit"
 STAGED: Final = f"{WORK}/staged"
 RENDERED: Final = f"{WORK}/rendered"
+JOURNAL: Final = f"{WORK}/changes.json"
 CONFLICTS: Final = f"{WORK}/conflicts"
 
 
