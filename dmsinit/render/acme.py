@@ -7,7 +7,7 @@ import os
 from typing import Any, Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.install import replace_file
+from dmsinit.render.atomic import replace_file
 from dmsinit.render.paths import Root
 
 STORE: Final = "/etc/letsencrypt/acme.json"

@@ -13,8 +13,9 @@ from dmsinit.log import Log, timestamp
 from dmsinit.plan import Plan, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import build, certificate, mailboxes, manifest, overrides, prepare, services, state, validate
+from dmsinit.render.atomic import replace_file
 from dmsinit.render.context import Inputs, Invalid, gather
-from dmsinit.render.install import Installer, Result, forget_noted, replace_file
+from dmsinit.render.install import Installer, Result, forget_noted
 from dmsinit.render.owners import changes_of
 from dmsinit.render.paths import LOGS, RENDERED, STAGED, TEMPLATE_CACHE, TEMPLATES, VOLUME, WORK, Root, mount_points
 from dmsinit.render.processes import run
@@ -181,7 +182,7 @@ class Run:
         self._report.say("installed", fqdn=inputs.host.fqdn, user_patches=patches)
         self._report.await_line()
         prepare.mark_started(self._root, timestamp())
-        replace_file(self._root(MAIL_LOG_OFFSET), str(self._mail_log_offset()).encode(), mode=0o644)
+        replace_file(self._root(MAIL_LOG_OFFSET), str(self._mail_log_offset()).encode(), mode=0o644, durable=False)
 
     def _show_settings(self, inputs: Inputs) -> None:
         """Show the settings to who debugs (behaviour 23); no secret reaches a log."""
@@ -262,7 +263,7 @@ def _alias_database(stage: Stage, result: Result, root: Root) -> list[Problem]:
     if file is None or (validate.ALIASES not in result.changes and root.exists(f"{validate.ALIASES}.db")):
         return []
     if database is not None and root.read(validate.ALIASES) == file.content:
-        replace_file(root(f"{validate.ALIASES}.db"), database, mode=0o644)
+        replace_file(root(f"{validate.ALIASES}.db"), database, mode=0o644, durable=False)
         return []
     outcome = run(["postalias", f"hash:{root(validate.ALIASES)}"])
     return [Problem(validate.ALIASES, outcome.complaint, "correct it")] if outcome.code else []

@@ -13,17 +13,14 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render.atomic import TEMPORARY_SUFFIX, correct, remove, replace_file, replace_link, write_file
 from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, STAGED, Root
 from dmsinit.render.processes import run
-from dmsinit.render.stage import Stage, StagedDirectory, StagedFile, write_file
-
-TEMPORARY_SUFFIX: Final = ".dmsinit-new"
-"""No daemon's `*.conf` pattern matches it, cron ignores names with dots, and a leftover is overwritten."""
+from dmsinit.render.stage import Stage, StagedDirectory, StagedFile
 
 _NOT_OURS: Final = (errno.EROFS, errno.EBUSY, errno.EXDEV)
 """What replacing a file says when the user mounted something there."""
@@ -86,7 +83,7 @@ class Installer:
                 self._prepare(write)
         except OSError as error:
             for write in writes:
-                _remove(write.target + TEMPORARY_SUFFIX)
+                remove(write.target + TEMPORARY_SUFFIX)
             path = str(error.filename or "").removesuffix(TEMPORARY_SUFFIX).removeprefix(self._root.prefix)
             remedy = "make room, or make it writable; nothing was changed"
             raise ProblemsFound([Problem(path, f"cannot be written: {error.strerror}", remedy)]) from error
@@ -95,7 +92,7 @@ class Installer:
         for write in writes:
             self._replace(write)
         for path in obsolete:
-            _remove(self._root(path))
+            remove(self._root(path))
         for link, target in self._stage.links.items():
             self._link(link, target)
         self._keep_rendered()
@@ -180,7 +177,7 @@ class Installer:
             os.makedirs(os.path.dirname(temporary), exist_ok=True)
             self._write_temporary(write, temporary)
         except FileExistsError:
-            _remove(temporary)
+            remove(temporary)
             self._write_temporary(write, temporary)
         except OSError as error:
             if error.errno != errno.EROFS:
@@ -194,7 +191,7 @@ class Installer:
         try:
             os.rename(write.target + TEMPORARY_SUFFIX, write.target)
         except OSError as error:
-            _remove(write.target + TEMPORARY_SUFFIX)
+            remove(write.target + TEMPORARY_SUFFIX)
             self._result.changes.pop(write.file.path, None)
             self._kept.add(write.file.path)
             if error.errno in _NOT_OURS or error.errno == errno.ENOENT:
@@ -210,14 +207,14 @@ class Installer:
 
     def _correct_mode(self, target: str, file: StagedFile) -> None:
         uid, gid = self._owner(file.path, file.owner, file.group)
-        _correct(target, uid, gid, file.mode)
+        correct(target, uid, gid, file.mode)
 
     def _make_directory(self, directory: StagedDirectory) -> None:
         target = self._root(directory.path)
         uid, gid = self._owner(directory.path, directory.owner, directory.group)
         try:
             os.makedirs(target, exist_ok=True)
-            _correct(target, uid, gid, directory.mode)
+            correct(target, uid, gid, directory.mode)
         except OSError as error:
             cause = f"cannot be made: {error.strerror}"
             self._result.warnings.append(Problem(directory.path, cause, "make its parent writable"))
@@ -251,7 +248,7 @@ class Installer:
         for path in self._kept | self._conflicts.keys():
             mounted = path in self._mounted
             content = self._stage.files[path].content if mounted else self._root.read(RENDERED + path)
-            _remove(staged + path)
+            remove(staged + path)
             if content is not None:
                 write_file(staged + path, content, 0o600)
         self._keep_conflicts()
@@ -271,7 +268,7 @@ class Installer:
 
 def forget_noted(root: Root) -> None:
     """Forget what was about to change: somebody knows of it now, or starts all daemons anew."""
-    _remove(root(JOURNAL))
+    remove(root(JOURNAL))
 
 
 def _noted(root: Root) -> dict[str, Kind]:
@@ -282,44 +279,8 @@ def _noted(root: Root) -> dict[str, Kind]:
         return {}
 
 
-def replace_file(path: str, content: bytes, *, mode: int, uid: int = -1, gid: int = -1) -> None:
-    """Replace one file atomically and durably."""
-    temporary = path + TEMPORARY_SUFFIX
-    _remove(temporary)
-    write_file(temporary, content, mode, uid=uid, gid=gid, durable=True)
-    os.rename(temporary, path)
-
-
-def replace_link(path: str, target: str) -> None:
-    """Make `path` a symbolic link to `target`, atomically in place of the file or link that stands there."""
-    temporary = path + TEMPORARY_SUFFIX
-    _remove(temporary)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    os.symlink(target, temporary)
-    try:
-        os.rename(temporary, path)
-    except OSError:
-        _remove(temporary)
-        raise
-
-
 def _merge3(installed: str, before: str, wanted: str) -> tuple[bytes, bool]:
     """Return `installed` with the changes from `before` to `wanted`, and whether none overlap (else marked)."""
     labels = ["-L", "installed", "-L", "rendered before", "-L", "rendered now"]
     outcome = run(["diff3", "-m", *labels, installed, before, wanted])
     return outcome.stdout.encode("utf-8", "surrogateescape"), outcome.code == 0
-
-
-def _correct(path: str, uid: int, gid: int, mode: int) -> None:
-    status = os.stat(path)
-    if uid >= 0 and (status.st_uid, status.st_gid) != (uid, gid):
-        os.chown(path, uid, gid)
-    if status.st_mode & 0o7777 != mode:
-        os.chmod(path, mode)
-
-
-def _remove(path: str, unlink: Callable[[str], None] = os.unlink) -> None:
-    try:
-        unlink(path)
-    except OSError:
-        return

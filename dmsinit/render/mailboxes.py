@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 
 from dmsinit.problem import Problem
-from dmsinit.render.install import replace_file
+from dmsinit.render.atomic import replace_file
 from dmsinit.render.paths import MAIL, VOLUME, Root
 from dmsinit.render.processes import Job, run
 from dmsinit.volume import Account

@@ -8,10 +8,11 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render import maincf
+from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import run
-from dmsinit.render.stage import Origin, Stage, write_file
+from dmsinit.render.stage import Origin, Stage
 
 SIEVE: Final = "/usr/lib/dovecot"
 _DH_PARAMETERS: Final = ("/etc/postfix/dhparams.pem", "/etc/dovecot/dh.pem")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.install import replace_file, replace_link
+from dmsinit.render.atomic import replace_file, replace_link
 from dmsinit.render.paths import LOGS, MAIL, STATE, VOLUME, Root
 from dmsinit.render.processes import run
 
@@ -53,7 +53,7 @@ def time_zone(name: str, root: Root) -> list[Problem]:
     try:
         if not (os.path.islink(localtime) and os.readlink(localtime) == zone):
             replace_link(localtime, zone)
-            replace_file(root("/etc/timezone"), f"{name}\n".encode(), mode=0o644)
+            replace_file(root("/etc/timezone"), f"{name}\n".encode(), mode=0o644, durable=False)
     except OSError as error:
         cause = f"/etc/localtime cannot be changed: {error.strerror}"
         return [Problem("TZ", cause, "remove TZ, or do not mount /etc/localtime")]
@@ -135,7 +135,7 @@ def mail_directory(root: Root, uid: int, gid: int) -> list[Problem]:
 def mark_started(root: Root, now: str) -> None:
     """Leave the mark of an initialised container, with the time of its first start."""
     if not root.exists(STARTED_MARK):
-        replace_file(root(STARTED_MARK), f"{now}\n".encode(), mode=0o644)
+        replace_file(root(STARTED_MARK), f"{now}\n".encode(), mode=0o644, durable=False)
 
 
 def bashrc(present: str, exports: str) -> str:

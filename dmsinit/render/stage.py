@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from dmsinit.render.atomic import write_file
 from dmsinit.render.paths import Root
-
-_SETTLED_SECONDS: Final = 3.0
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.
 _CHECKED_DIRECTORIES: Final = ("/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d")
@@ -94,26 +92,3 @@ class Stage:
                 path = f"{checked}/{name}"
                 if not os.path.lexists(directory + path):
                     os.symlink(root(path), directory + path)
-
-
-def write_file(path: str, content: bytes, mode: int, *, uid: int = -1, gid: int = -1, durable: bool = False) -> None:
-    """Create a file that does not exist, with its final owner and mode before a byte is in it.
-
-    Its time of modification is a little in the past: Postfix waits before it reads a file that changed within the last
-    two seconds, for fear of a half-written one.
-    """
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        if uid >= 0:
-            os.fchown(fd, uid, gid)
-        if mode != 0o600:
-            os.fchmod(fd, mode)
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        then = time.time() - _SETTLED_SECONDS
-        os.utime(fd, (then, then))
-        if durable:
-            os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.install import replace_link
+from dmsinit.render.atomic import replace_link
 from dmsinit.render.paths import STATE, Root
 from dmsinit.settings import Settings
 

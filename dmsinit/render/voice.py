@@ -8,7 +8,7 @@ from typing import Final
 
 from dmsinit.log import Log
 from dmsinit.problem import Problem
-from dmsinit.render.install import replace_file
+from dmsinit.render.atomic import replace_file
 from dmsinit.render.paths import WORK, Root
 from dmsinit.settings import Severe
 
@@ -69,6 +69,8 @@ class Voice:
             return
         try:
             os.makedirs(self._root(WORK), exist_ok=True)
-            replace_file(self._root(TOLD), "".join(f"{text}\n" for text in self._told).encode(), mode=0o600)
+            replace_file(
+                self._root(TOLD), "".join(f"{text}\n" for text in self._told).encode(), mode=0o600, durable=False
+            )
         except OSError:
             return  # then the next run tells them again

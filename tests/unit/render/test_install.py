@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from dmsinit.problem import ProblemsFound
-from dmsinit.render.install import TEMPORARY_SUFFIX, Installer, Result, forget_noted
+from dmsinit.render.atomic import TEMPORARY_SUFFIX
+from dmsinit.render.install import Installer, Result, forget_noted
 from dmsinit.render.paths import CONFLICTS, RENDERED, STAGED, mount_points
 from dmsinit.render.stage import Stage
 
@@ -217,7 +218,7 @@ def test_links_and_directories(system: System) -> None:
 
 def test_unknown_owner_is_a_warning(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dmsinit.render.install.os.geteuid", lambda: 0)
-    monkeypatch.setattr("dmsinit.render.stage.os.fchown", lambda fd, uid, gid: None)
+    monkeypatch.setattr("dmsinit.render.atomic.os.fchown", lambda fd, uid, gid: None)
     stage = Stage()
     stage.add("/etc/a", "a", owner="nobody-knows")
     stage.write(system.root(STAGED))

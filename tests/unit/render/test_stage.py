@@ -1,11 +1,7 @@
 """The staged tree."""
 
-import os
-
-import pytest
-
 from dmsinit.render.paths import STAGED
-from dmsinit.render.stage import Origin, Stage, StagedFile, write_file
+from dmsinit.render.stage import Origin, Stage, StagedFile
 
 from .conftest import System
 
@@ -45,13 +41,3 @@ def test_bytes_that_are_no_text_survive() -> None:
     stage = Stage()
     text = b"latin \xe9\n".decode("utf-8", "surrogateescape")
     assert stage.add("/etc/a", text).content == b"latin \xe9\n"
-
-
-def test_no_file_is_ever_overwritten_in_place(system: System) -> None:
-    path = str(system.write("/etc/a", "old"))
-    with pytest.raises(FileExistsError):
-        write_file(path, b"new", 0o644)
-    link = f"{path}-link"
-    os.symlink("/nowhere", link)
-    with pytest.raises(FileExistsError):
-        write_file(link, b"new", 0o644)
