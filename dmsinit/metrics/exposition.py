@@ -25,7 +25,8 @@ def prometheus(families: Iterable[Metric]) -> bytes:
         lines += (f"# HELP {name} {text}", f"# TYPE {name} {family.type}")
         for sample in family.samples:
             labels = ",".join(f'{key}="{value.translate(_ESCAPES)}"' for key, value in sample.labels.items())
-            lines.append(f"{sample.name}{{{labels}}} {_number(sample.value)}")
+            name = f"{sample.name}{{{labels}}}" if labels else sample.name
+            lines.append(f"{name} {_number(sample.value)}")
     return "".join(f"{line}\n" for line in lines).encode()
 
 

@@ -33,6 +33,6 @@ def test_numbers_and_names_are_written_as_the_format_has_them() -> None:
     gauge = GaugeMetricFamily("dms_limit_bytes", "Limit.", value=math.inf)
     counter = CounterMetricFamily("dms_things", "Things.", value=3)
     assert prometheus([gauge, counter]) == (
-        b"# HELP dms_limit_bytes Limit.\n# TYPE dms_limit_bytes gauge\ndms_limit_bytes{} +Inf\n"
-        b"# HELP dms_things_total Things.\n# TYPE dms_things_total counter\ndms_things_total{} 3\n"
+        b"# HELP dms_limit_bytes Limit.\n# TYPE dms_limit_bytes gauge\ndms_limit_bytes +Inf\n"
+        b"# HELP dms_things_total Things.\n# TYPE dms_things_total counter\ndms_things_total 3\n"
     )
