@@ -15,6 +15,7 @@ import smtplib
 import ssl
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from email.message import EmailMessage
@@ -66,7 +67,7 @@ def up(engine: Engine) -> None:
     say(f"\n{recipient} has it, {time.monotonic() - began:.1f} s after it was sent:\n")
     for name in ("From", "To", "Subject"):
         say(f"    {name}: {message[name]}")
-    say(f"\n    {message.get_content().strip()}\n")
+    say("\n" + textwrap.indent(message.get_content().strip(), "    ") + "\n")
     explain()
 
 
@@ -204,7 +205,7 @@ def explain() -> None:
         "                          dmsctl blame      what the boot waited for\n"
         "                          setup help        accounts, aliases, quotas; a change is live within a second\n"
         f"  http://127.0.0.1:{METRICS_PORT}/metrics           for Prometheus\n"
-        "  make logs                               the mail log\n"
+        "  make logs                               its log, the mail log included\n"
         "  make down                               stop it and forget its mail"
     )
 

@@ -21,6 +21,15 @@ openssl req -x509 $ec -subj '/CN=mail.example.test' -addext 'subjectAltName=DNS:
 rm ca-key.pem
 """
 
+AT_ONCE = """auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+"""
+"""Dovecot answers a wrong password at once; else it lets an address that failed before wait longer each time."""
+
 FILES = {
     "postfix-accounts.cf": "".join(account(f"{user}@{DOMAIN}") for user in USERS) + account("dora@second.test"),
     "postfix-virtual.cf": (
@@ -33,7 +42,7 @@ FILES = {
     "postfix-aliases.cf": f"devnull: /dev/null\nbackup: bob@{DOMAIN}\n",
     "postfix-main.cf": "max_idle = 42s\n",
     "postfix-master.cf": "submission/inet/smtpd_hard_error_limit = 7\n",
-    "dovecot.cf": "mail_max_userip_connections = 77\n",
+    "dovecot.cf": "mail_max_userip_connections = 77\n" + AT_ONCE,
     "user-patches.sh": "echo patched as $(id -un) with $SSL_TYPE\npostconf -e 'queue_minfree = 12345'\nexit 3\n",
 }
 """The shared server's config volume: a little of everything that people put there."""
@@ -95,7 +104,7 @@ def crash_server(containers: Containers, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def live_server(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server whose config volume a test file may change; it leaves it as it found it."""
-    files = {"postfix-accounts.cf": account(f"anna@{DOMAIN}")}
+    files = {"postfix-accounts.cf": account(f"anna@{DOMAIN}"), "dovecot.cf": AT_ONCE}
     server = containers.start(files, tmp_path_factory.mktemp("live")).wait_until_up()
     yield server
     server.remove()

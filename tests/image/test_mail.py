@@ -60,7 +60,7 @@ def test_an_alias_to_dev_null_discards(server: Server) -> None:
         "30",
         "bash",
         "-c",
-        "tail -n +1 -F /var/log/mail/mail.log | grep -q -m1 'to=</dev/null>.*status=sent'",
+        "tail -n +1 -F /var/log/mail/mail.log | grep -q -m1 'orig_to=<bin@.*delivered to file: /dev/null'",
     )
 
 
@@ -154,7 +154,7 @@ def test_new_mailboxes_have_their_folders(server: Server) -> None:
 def test_mail_is_where_docker_mailserver_keeps_it(server: Server) -> None:
     server.send(BOB, "on disk", port=587, login=ANNA)
     server.receive(BOB, "on disk")
-    found = server.checked("bash", "-c", f"grep -l 'Subject: on disk' /var/mail/{DOMAIN}/bob/{{new,cur}}/*")
+    found = server.checked("bash", "-c", f"grep -rl 'Subject: on disk' /var/mail/{DOMAIN}/bob/{{new,cur}}")
     assert server.checked("stat", "--format=%U:%G", found.strip()).strip() == "docker:docker"
 
 
