@@ -153,6 +153,9 @@ class Plan(Record, frozen=True):
     log_level: str = "info"
     log_format: Literal["text", "json"] = "text"
     metrics_listen: str = ""
+    accounts: int | None = None
+    aliases: int | None = None
+    """How many there are in the config volume; None where they are kept elsewhere."""
     watch: tuple[str, ...] = ()
     """Files and directories whose change runs the flow again."""
 

@@ -9,6 +9,8 @@ import msgspec
 
 from dmsinit import __version__
 from dmsinit.control.operations import Status
+from dmsinit.metrics.registry import Metrics
+from dmsinit.observation import Observation
 from dmsinit.plan import Plan, actions
 from dmsinit.rendering import Rendered
 from dmsinit.supervisor import Event, OperationFailed, ServiceStatus, Span, Supervisor
@@ -30,6 +32,8 @@ class System:
         self.fqdn = ""
         self.phases: list[Span] = []
         self.problems: list[str] = []
+        observation = Observation(supervisor, self.blame)
+        self._metrics = Metrics(observation, version=__version__, release=os.environ.get("DMS_RELEASE", ""))
         self.render: Callable[[str], Awaitable[Rendered]] | None = None
         self.change: Callable[[], Awaitable[Mapping[str, object]]] | None = None
         self.reexec: Callable[[], Awaitable[None]] | None = None
@@ -148,7 +152,8 @@ class System:
         self.supervisor.take_over(given.plan, given.units)
 
     async def metrics(self, *, openmetrics: bool) -> bytes:
-        return b""
+        """Return all metrics as text."""
+        return await self._metrics.render(openmetrics=openmetrics)
 
 
 def _missing(service: ServiceStatus) -> str:
