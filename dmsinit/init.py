@@ -112,7 +112,10 @@ class Init:
 
     async def _boot(self, rendering: RenderProcess) -> None:
         """Settings → render → Plan → converge, for the first time."""
-        self.system.phases.append(Span(name="start", kind="phase", began=self.system.began, ended=time.monotonic()))
+        self.system.phases += [
+            Span(name="start", kind="phase", began=self.system.began, ended=rendering.began),
+            Span(name="imports", kind="phase", began=rendering.began, ended=time.monotonic()),
+        ]
         self._watcher.watch([CONFIG_VOLUME])  # from the first moment: what changes while we boot is not missed
         rendered = await self._render_with_accounts(rendering)
         self.system.phases += rendered.phases

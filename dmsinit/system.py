@@ -30,6 +30,7 @@ class System:
         self.began = began
         self.state: Literal["booting", "ready", "stopping"] = "booting"
         self.fqdn = ""
+        self.executions = 1
         self.phases: list[Span] = []
         self.problems: list[str] = []
         observation = Observation(supervisor, self.blame)
@@ -53,6 +54,7 @@ class System:
             uptime_seconds=round(time.monotonic() - self.began, 3),
             problems=[*self.problems, *(missing if self.state == "ready" else ())],
             memory_bytes=resident_bytes(os.getpid()),
+            executions=self.executions,
             event_loop="pidfd" if self.supervisor.world.children.pidfds else "sigchld",
         )
 
@@ -131,6 +133,7 @@ class System:
         return Handover(
             version=VERSION,
             plan=supervisor.plan,
+            executions=self.executions,
             began=self.began,
             fqdn=self.fqdn,
             state=self.state,
@@ -143,6 +146,7 @@ class System:
 
     def take_over(self, given: Handover) -> None:
         """Go on where a predecessor stood."""
+        self.executions = given.executions + 1
         self.began, self.fqdn, self.phases = given.began, given.fqdn, given.phases
         self.state = "ready" if given.state == "ready" else "booting"
         events = self.supervisor.world.events

@@ -231,9 +231,31 @@ def _apply(arguments: Arguments) -> int:
 
 
 def _reexec(arguments: Arguments) -> int:
-    answer = checked(request("POST", "/v1/reexec")).json()
-    _print_json(answer) if arguments.json else print("dmsinit replaces itself; the services run on")
+    before = checked(request("GET", "/v1/status")).json()["executions"]
+    checked(request("POST", "/v1/reexec"))
+    status = _successor(before)
+    if status is None:
+        print(f"{PROGRAM}: no answer within {SUCCESSOR_SECONDS} s; the container's log says why", file=sys.stderr)
+        return FAILED
+    if arguments.json:
+        _print_json(status)
+    else:
+        print(f"dmsinit {status['version']} has taken over; no service was stopped")
     return DONE
+
+
+def _successor(before: int) -> Any:
+    """Return the status that the next program of PID 1 gives, or None when it does not answer in time."""
+    deadline = time.monotonic() + SUCCESSOR_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            status = checked(request("GET", "/v1/status")).json()
+        except Unreachable:  # between two programs nobody listens
+            status = {"executions": before}
+        if status["executions"] > before:
+            return status
+        time.sleep(0.02)
+    return None
 
 
 def _render(_arguments: Arguments) -> int:

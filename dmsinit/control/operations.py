@@ -31,6 +31,8 @@ class Status(msgspec.Struct, kw_only=True):
     uptime_seconds: float
     problems: Sequence[str] = ()
     memory_bytes: int | None = None
+    executions: int = 1
+    """How many programs PID 1 has been since the container started: one more after each re-execution."""
     event_loop: str = ""
     """How children are waited for: `pidfd`, or `sigchld` where pidfds are blocked."""
 

@@ -278,5 +278,7 @@ def _plan(inputs: Inputs, planned: tuple[Service, ...]) -> Plan:
         log_level=settings.log_level,
         log_format="json" if settings.log_format == "json" else "text",
         metrics_listen=settings.metrics_listen,
+        accounts=len(inputs.volume.accounts) if settings.account_provisioner == "FILE" else None,
+        aliases=len(inputs.volume.aliases) if settings.account_provisioner == "FILE" else None,
         watch=inputs.watch(),
     )

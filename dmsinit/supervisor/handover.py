@@ -48,6 +48,7 @@ class Handover(msgspec.Struct, kw_only=True):
     """The whole of PID 1."""
 
     version: int
+    executions: int
     plan: Plan
     began: float
     fqdn: str
