@@ -19,6 +19,8 @@ from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, chec
 from dmsinit.control.client import Pending, Unreachable, quote, request
 
 PROGRAM = "dmsctl"
+SUCCESSOR_SECONDS = 10.0
+"""A successor of PID 1 answers within a second; this long is waited for one on a busy machine."""
 Arguments = argparse.Namespace
 
 
@@ -235,7 +237,7 @@ def _reexec(arguments: Arguments) -> int:
     checked(request("POST", "/v1/reexec"))
     status = _successor(before)
     if status is None:
-        print(f"{PROGRAM}: no answer within {SUCCESSOR_SECONDS} s; the container's log says why", file=sys.stderr)
+        print(f"{PROGRAM}: no answer within {SUCCESSOR_SECONDS:g} s; the container's log says why", file=sys.stderr)
         return FAILED
     if arguments.json:
         _print_json(status)

@@ -11,7 +11,7 @@ import anyio.abc
 
 from dmsinit.plan import Action, Change, Plan, actions, dependencies
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
-from dmsinit.supervisor.handover import SETTLED_ENOUGH, UnitState
+from dmsinit.supervisor.handover import UnitState
 from dmsinit.supervisor.proctree import Process, Snapshot
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
@@ -106,7 +106,7 @@ class Supervisor:
 
     async def until_transferable(self) -> None:
         """Return when no service is in a state that cannot be handed over."""
-        while busy := next((unit for unit in self.units.values() if unit.state not in SETTLED_ENOUGH), None):
+        while busy := next((unit for unit in self.units.values() if not unit.transferable), None):
             await busy.changed.wait()
 
     def hand_over(self) -> list[UnitState]:

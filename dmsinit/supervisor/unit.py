@@ -20,7 +20,7 @@ from dmsinit.supervisor.backoff import Backoff
 from dmsinit.supervisor.children import Child, Exit
 from dmsinit.supervisor.command import CannotStart
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
-from dmsinit.supervisor.handover import UnitState
+from dmsinit.supervisor.handover import SETTLED_ENOUGH, UnitState
 from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.oom import kills
 from dmsinit.supervisor.pulse import Pulse
@@ -95,6 +95,11 @@ class Unit:
     def at_rest(self) -> bool:
         """Nothing of it runs, and nothing will by itself."""
         return not self.wanted and self._scope is None and self.state in AT_REST
+
+    @property
+    def transferable(self) -> bool:
+        """It may be handed over: nothing is under way but waiting, or a process that lives."""
+        return self.state in SETTLED_ENOUGH and (self.tree.alive or self.state not in RUNNING)
 
     @property
     def done(self) -> bool:
@@ -441,7 +446,7 @@ class Unit:
         self.tree.take_over(given.pid, given.spawned_at, given.sessions)
         if given.pid is not None:
             self._notification()
-        elif self.state in (State.WAITING, State.BACKOFF, State.EXITED, State.FAILED) and self.wanted:
+        elif self.wanted or self.state in RUNNING:
             self.state = State.STOPPED  # its life begins anew with waiting
 
     def _to(self, state: State, reason: Reason, detail: str = "") -> None:
