@@ -24,6 +24,19 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
       /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
 
+# Filters and protection. clamav has a fixed id, because its database lives on a volume; the unpackers are for amavis.
+RUN export DEBIAN_FRONTEND=noninteractive \
+ && groupadd --system --gid 200 clamav \
+ && useradd --system --uid 200 --gid clamav --home-dir /var/lib/clamav --shell /usr/sbin/nologin clamav \
+ && apt-get update -qq \
+ && apt-get install -qq --yes --no-install-recommends \
+      amavisd-new spamassassin sa-compile gnupg libmail-dkim-perl libnet-dns-perl \
+      7zip arj bzip2 cabextract cpio file gzip lhasa lzop rpm2cpio unrar-free unzip xz-utils zstd \
+      clamav-daemon clamav-freshclam \
+      rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban nftables \
+ && gpasswd --add clamav amavis && gpasswd --add amavis clamav \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
+
 RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services \
  && chown syslog:root /var/log/mail \
  && ln -s mail/mail.log /var/log/mail.log
