@@ -12,9 +12,13 @@ import anyio.abc
 from dmsinit.plan import Action, Change, Plan, actions, dependencies
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
 from dmsinit.supervisor.handover import UnitState
+from dmsinit.supervisor.life import Life
 from dmsinit.supervisor.proctree import Process, Snapshot
+from dmsinit.supervisor.relations import Relations
+from dmsinit.supervisor.reloading import reload
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
+from dmsinit.supervisor.transfer import hand_over, take_over
 from dmsinit.supervisor.tree import signal_number
 from dmsinit.supervisor.unit import Unit
 from dmsinit.supervisor.world import World
@@ -31,6 +35,7 @@ class Supervisor:
         self.world = world
         self.units: dict[str, Unit] = {}
         self.plan: Plan | None = None
+        self._relations = Relations(self.units)
         self._group: anyio.abc.TaskGroup | None = None
 
     async def run(self, started: Callable[[], None]) -> None:
@@ -53,7 +58,7 @@ class Supervisor:
         for service in plan.services:
             unit = self.units.get(service.name)
             if unit is None:
-                self._add(Unit(service, self.world, self.units.get))
+                self._add(Unit(service, self.world))
             else:
                 unit.service = service
                 if service.enabled:
@@ -80,7 +85,7 @@ class Supervisor:
             if action.action == "stop":
                 await self._stop(unit, reason)
             elif action.action == "reload" and unit.state in (State.READY, State.UNHEALTHY):
-                await unit.reload(reason)
+                await reload(unit, reason)
             elif unit.wanted:
                 await self._restart(unit, reason)
         except OperationFailed as failure:
@@ -94,13 +99,14 @@ class Supervisor:
 
     async def _guarded_life(self, unit: Unit) -> None:
         """Live; a defect of ours in one life is told, and that service begins anew while all others run on."""
+        life = Life(unit, self._relations)
         while True:
             try:
-                await unit.live()
+                await life.live()
             except Exception:  # noqa: BLE001 - the guard of DESIGN section 1: PID 1 outlives its own defects
                 self.world.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
                 await anyio.sleep(_PAUSE_AFTER_DEFECT_SECONDS)
-                await unit.recover()
+                await life.recover()
 
     # Across a re-execution of PID 1
 
@@ -113,16 +119,16 @@ class Supervisor:
         """Stop caring, without touching a process; return what a successor has to know."""
         if self._group is not None:
             self._group.cancel_scope.cancel()
-        return [unit.hand_over() for unit in self.units.values()]
+        return [hand_over(unit) for unit in self.units.values()]
 
     def take_over(self, plan: Plan, given: Iterable[UnitState]) -> None:
         """Go on where a predecessor stood."""
         self.plan = plan
         states = {state.name: state for state in given}
         for service in plan.services:
-            unit = Unit(service, self.world, self.units.get)
+            unit = Unit(service, self.world)
             if service.name in states:
-                unit.take_over(states[service.name])
+                take_over(unit, states[service.name])
             self._add(unit)
 
     # Operations by people
@@ -141,7 +147,7 @@ class Supervisor:
         if not unit.service.enabled and verb != "stop":
             raise OperationFailed(f"cannot {verb} {name}: it is disabled by the configuration; enable it there")
         if verb == "reload":
-            await unit.reload(Reason.OPERATOR)
+            await reload(unit, Reason.OPERATOR)
         elif wait:
             await {"start": self._start, "stop": self._stop, "restart": self._restart}[verb](unit, Reason.OPERATOR)
         elif verb == "stop":

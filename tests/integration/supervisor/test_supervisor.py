@@ -361,19 +361,19 @@ async def test_output_goes_to_a_file_and_a_bounded_ring(bench: Bench, tmp_path: 
 
 
 async def test_a_defect_in_one_life_leaves_the_others_alone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dmsinit.supervisor import life
     from dmsinit.supervisor import supervisor as module
 
     monkeypatch.setattr(module, "_PAUSE_AFTER_DEFECT_SECONDS", 0.01)
     await bench.run(shell("one", "exec sleep 60"), shell("two", "exec sleep 60"))
     await bench.supervisor.until_ready()
     one, two = bench.pid("one"), bench.pid("two")
-    unit = bench.supervisor.unit("one")
 
     def defect(*_: object) -> None:
         monkeypatch.undo()
         raise ZeroDivisionError
 
-    monkeypatch.setattr(unit, "_bury", defect)
+    monkeypatch.setattr(life, "bury", defect)
     os.kill(one, signal.SIGKILL)
     await bench.until("one", State.READY, and_=lambda: bench.pid("one") != one)
     assert bench.pid("two") == two

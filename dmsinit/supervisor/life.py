@@ -1,0 +1,190 @@
+"""The life of one service, as one readable coroutine: `Life.live`.
+
+Contract: everybody else only says what is wanted (unit.py); the life brings the service there, through the states of
+states.py. Exactly one task runs `live` of a unit, so no two starts of a service ever overlap.
+"""
+
+import random
+import time
+from typing import Final
+
+import anyio
+
+from dmsinit.supervisor.backoff import Backoff
+from dmsinit.supervisor.command import CannotStart
+from dmsinit.supervisor.oom import kills
+from dmsinit.supervisor.relations import Relations
+from dmsinit.supervisor.states import RUNNING, Reason, State
+from dmsinit.supervisor.unit import Unit
+from dmsinit.supervisor.verdict import Ending, Verdict, bury, is_done, wants_restart
+
+_PERIOD_JITTER: Final = 0.1
+"""Containers that were started together must not ask a mirror for updates together for ever."""
+
+
+class Life:
+    """Lives for one unit."""
+
+    def __init__(self, unit: Unit, relations: Relations) -> None:
+        self._unit = unit
+        self._relations = relations
+
+    async def live(self) -> None:
+        """Bring the service to where it is wanted, for ever."""
+        unit = self._unit
+        while True:
+            while not unit.wanted:
+                await unit.demand.wait()
+            with anyio.CancelScope() as scope:
+                unit.scope = scope
+                await self._keep_up()
+            unit.scope = None
+            if scope.cancel_called:
+                await self._go_down()
+            else:
+                unit.wanted = False
+
+    async def recover(self) -> None:
+        """Begin anew after a defect of ours: end what runs, and forget in which state it was."""
+        unit = self._unit
+        unit.scope = None
+        await unit.tree.end(unit.service.stop)
+        unit.state = State.STOPPED
+        unit.changed.fire()
+
+    # Up
+
+    async def _keep_up(self) -> None:
+        """Start it and start it again, as its policy says, until it is done or given up."""
+        unit = self._unit
+        backoff = Backoff(unit.service.restart)
+        reason, detail = unit.why, ""
+        while True:
+            if unit.tree.alive and unit.state in RUNNING:  # taken over from a predecessor
+                end = await self._see_through()
+            else:
+                unit.to(State.WAITING, reason, detail)
+                await self._until_it_may_start()
+                end = await self._one_life(reason)
+            delay = None
+            if wants_restart(unit.service, end):
+                delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=unit.world.clock())
+                end = end._replace(final=delay is None)
+            if delay is None:
+                self._rest(end)
+                if not unit.service.every_seconds:
+                    return
+                await self._until_next_run()
+                reason, detail, backoff = Reason.SCHEDULE, "", Backoff(unit.service.restart)
+                continue
+            unit.restarts += 1
+            reason, detail = end.reason, end.detail
+            unit.to(State.BACKOFF, reason, f"{detail}; next start in {delay:.1f} s" if delay else detail)
+            if delay:
+                await anyio.sleep(delay)
+
+    def _rest(self, end: Ending) -> None:
+        """It ended for good: done (`exited`), or given up (`failed`)."""
+        unit = self._unit
+        if is_done(unit.service, end):
+            unit.to(State.EXITED, end.reason, end.detail)
+        else:
+            unit.to(State.FAILED, end.reason, end.detail)
+            unit.world.log.error(f"{unit.name} has failed and stays down: {end.detail}")
+
+    async def _until_next_run(self) -> None:
+        """Wait for the next period, counted from now, so that missed runs do not pile up; a little less, by chance."""
+        unit = self._unit
+        pause = unit.service.every_seconds * (1 - _PERIOD_JITTER * random.random())  # noqa: S311 - no secret
+        unit.next_run = time.time() + pause
+        await anyio.sleep(pause)
+        unit.next_run = None
+
+    async def _until_it_may_start(self) -> None:
+        unit = self._unit
+        try:
+            while blockers := self._relations.blockers(unit):
+                unit.waiting_for = [blocker.name for blocker in blockers]
+                unit.span.waited_for = blockers[0].name
+                await blockers[0].changed.wait()
+        finally:
+            unit.waiting_for = []
+        while unit.service.late and not unit.world.up:
+            await unit.world.up_changed.wait()
+
+    async def _one_life(self, reason: Reason) -> Ending:
+        """Spawn it and see it through to its end."""
+        unit = self._unit
+        unit.to(State.STARTING, reason)
+        unit.starts += 1
+        unit.ready_at = None
+        try:
+            unit.tree.spawn(unit.service, unit.listen())
+        except (CannotStart, OSError) as error:
+            return Ending(Reason.EXITED, f"cannot start {unit.name}: {error}", False, final=True)
+        if unit.span.spawned is None:
+            unit.span.spawned = unit.tree.spawned_at
+        return await self._see_through()
+
+    async def _see_through(self) -> Ending:
+        """See the process through to its end; whatever it leaves behind is gone when this returns."""
+        unit = self._unit
+        child = unit.tree.child
+        if child is None:
+            raise RuntimeError("there is no process to see through")
+        kills_before = kills()
+        verdict: Verdict | None = None
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                nonlocal verdict
+                verdict = await self._watch_answers()
+                group.cancel_scope.cancel()
+
+            if unit.service.type != "oneshot":
+                group.start_soon(watch)
+            await child.wait()
+            group.cancel_scope.cancel()
+        if verdict is not None and child.alive:
+            unit.to(State.STOPPING, *verdict)
+            unit.world.log.warn(unit.failure(f"{unit.name} is restarted: {verdict.detail}"))
+        await unit.tree.end(unit.service.stop)
+        return bury(unit, await child.wait(), verdict, kills_before)
+
+    async def _watch_answers(self) -> Verdict:
+        """Return when the process has to go although it lives: it did not become ready, or it stopped answering."""
+        unit = self._unit
+        ready = unit.service.ready
+        if unit.state is State.STARTING:
+            problem = await unit.answers.at_last(ready)
+            if problem is not None:
+                return Verdict(Reason.READY_TIMEOUT, f"not ready within {ready.timeout_seconds:g} s ({problem})")
+            unit.ready_at = unit.world.clock()
+            unit.ready_seconds = unit.ready_at - unit.tree.spawned_at
+            if unit.span.ended is None:
+                unit.span.ended = unit.ready_at
+            unit.to(State.READY, unit.reason)
+        unit.tree.members()  # learn the sessions of the whole tree while parents and children are still together
+        return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
+
+    def _health_is(self, problem: str | None) -> None:
+        """Take the result of a health probe: None, or what was wrong."""
+        unit = self._unit
+        if problem is not None and unit.state is State.READY:
+            unit.to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
+        elif problem is None and unit.state is State.UNHEALTHY:
+            unit.to(State.READY, Reason.PROBE_FAILED, "answers again")
+
+    # Down
+
+    async def _go_down(self) -> None:
+        """End what runs, because somebody wants it down or anew."""
+        unit = self._unit
+        if unit.state in RUNNING:
+            if unit.state is not State.STOPPING:
+                unit.to(State.STOPPING, unit.why)
+            await unit.tree.end(unit.service.stop)
+            unit.tree.output.drain()
+            unit.notices.close()
+            unit.tree.output.note(f"[dmsinit] {unit.name} stopped")
+        unit.to(State.STOPPED, unit.why)
