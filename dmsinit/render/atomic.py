@@ -33,6 +33,19 @@ def write_file(path: str, content: bytes, mode: int, *, uid: int = -1, gid: int 
         os.close(fd)
 
 
+def make_newer(path: str, than: str) -> None:
+    """Give `path` a later time of modification than the file `than`, in whole seconds.
+
+    Dovecot's passwd-file compares just that and the size: of two changes within a second it would miss the second.
+    """
+    try:
+        before = int(os.stat(than).st_mtime)
+    except FileNotFoundError:
+        return
+    if int(os.stat(path).st_mtime) <= before:
+        os.utime(path, (before + 1, before + 1))
+
+
 def replace_file(path: str, content: bytes, *, mode: int, uid: int = -1, gid: int = -1, durable: bool = True) -> None:
     """Replace one file atomically; `durable`: it is on the disk before it is in place (what is made again need not)."""
     temporary = path + TEMPORARY_SUFFIX

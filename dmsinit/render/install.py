@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render.atomic import TEMPORARY_SUFFIX, correct, remove, replace_file, replace_link, write_file
+from dmsinit.render.atomic import TEMPORARY_SUFFIX, correct, make_newer, remove, replace_file, replace_link, write_file
 from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, STAGED, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile
@@ -186,6 +186,8 @@ class Installer:
     def _write_temporary(self, write: _Write, temporary: str) -> None:
         uid, gid = self._owner(write.file.path, write.file.owner, write.file.group)
         write_file(temporary, write.file.content, write.file.mode, uid=uid, gid=gid, durable=not self._fresh)
+        if not self._fresh:
+            make_newer(temporary, write.target)
 
     def _replace(self, write: _Write) -> None:
         try:

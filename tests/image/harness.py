@@ -252,7 +252,10 @@ class Server:
         with self.imap(user) as imap:
             imap.select(mailbox)
             while not (found := imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()):
-                wait_for_message(imap)
+                try:
+                    wait_for_message(imap)
+                except TimeoutError:
+                    raise AssertionError(f"no {subject!r} for {user}; mail.log:\n{self.mail_log()}") from None
             _, parts = imap.fetch(found[-1], "(RFC822)")
             assert isinstance(parts[0], tuple)
             return BytesParser(EmailMessage, policy=default).parsebytes(parts[0][1])

@@ -33,10 +33,7 @@ def test_settings_are_written_for_tools(server: Server) -> None:
 
 
 def test_all_mistakes_are_told_at_once_and_nothing_starts(start: Start) -> None:
-    files = {
-        "postfix-accounts.cf": f"{account(ANNA)}# fine so far\nno-domain|{HASH}\nbob@{DOMAIN}\n",
-        "postfix-virtual.cf": f"lonely@{DOMAIN}\n",
-    }
+    files = {"postfix-accounts.cf": f"{account(ANNA)}# fine so far\nno-domain|{HASH}\nbob@{DOMAIN}\n"}
     server = start(
         files, environment={"DMS_VMAIL_UID": "nobody", "SSL_TYPE": "magic", "POSTFIX_MESSAGE_SIZE_LIMIT": "big"}
     )
@@ -46,7 +43,6 @@ def test_all_mistakes_are_told_at_once_and_nothing_starts(start: Start) -> None:
         assert [line for line in errors if where in line], f"nothing about {where} in {errors}"
     for where in ("postfix-accounts.cf:3", "postfix-accounts.cf:4"):
         assert [line for line in errors if where in line], f"nothing about {where} in {errors}"
-    assert [line for line in server.log().splitlines() if " WARN " in line and "postfix-virtual.cf:1" in line]
     assert HASH not in server.log()
     assert "Traceback" not in server.log()
 

@@ -59,6 +59,14 @@ def test_change_is_installed_with_mode_and_settled_time(system: System) -> None:
     assert status.st_mtime < status.st_ctime - 2  # Postfix waits for files younger than two seconds
 
 
+def test_each_of_several_changes_within_a_second_has_its_own_time(system: System) -> None:
+    times = []
+    for content in ("a", "b", "c", "d", "e"):
+        installed(system, {"/etc/a": content})
+        times.append(int(system.path("/etc/a").stat().st_mtime))  # Dovecot compares whole seconds and the size
+    assert times == sorted(set(times))
+
+
 def test_mode_is_repaired_without_a_change_of_content(system: System) -> None:
     installed(system, {"/etc/a": "a"}, fresh=True)
     system.path("/etc/a").chmod(0o600)
