@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.image.conftest import Start
-from tests.image.harness import DOMAIN, HOSTNAME, UP, Containers, Server, account
+from tests.image.harness import DOMAIN, HOSTNAME, IMAGE, UP, Containers, Server, account
 
 ANNA = f"anna@{DOMAIN}"
 SERVICES = {"rsyslog", "cron", "dovecot", "postfix", "opendkim", "opendmarc"}
@@ -152,10 +152,7 @@ def test_any_command_runs_without_a_server(containers: Containers) -> None:
 
 def test_the_image_says_what_wrappers_look_for(containers: Containers) -> None:
     template = '{{index .Config.Labels "org.opencontainers.image.title"}}'
-    assert (
-        containers.checked("image", "inspect", "--format", template, "localhost/dmsinit:latest").strip()
-        == "docker-mailserver"
-    )
+    assert containers.checked("image", "inspect", "--format", template, IMAGE).strip() == "docker-mailserver"
 
 
 def test_old_command_names_are_there(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> None:
