@@ -236,9 +236,14 @@ class Server:
     @contextmanager
     def imap(self, user: str, password: str = PASSWORD) -> Iterator[imaplib.IMAP4]:
         """Log in to IMAP over TLS."""
-        with imaplib.IMAP4_SSL(self.address, 993, ssl_context=untrusting(), timeout=PATIENCE_SECONDS) as imap:
+        imap = imaplib.IMAP4_SSL(self.address, 993, ssl_context=untrusting(), timeout=PATIENCE_SECONDS)
+        try:
             imap.login(user, password)
             yield imap
+        except BaseException:
+            imap.shutdown()
+            raise
+        imap.logout()
 
     def send(self, recipient: str, subject: str, *, port: int = 25, login: str = "", sender: str = "") -> EmailMessage:
         """Send a small message, from outside with an empty envelope sender (as bounces have) unless told otherwise."""
