@@ -10,9 +10,9 @@ from typing import Final
 
 from dmsinit.plan import Probe
 from dmsinit.probes import _protocols
-from dmsinit.probes._stream import ProbeFailed
+from dmsinit.probes._stream import CannotAsk, ProbeFailed, connect, read_line
 
-__all__ = ["ProbeFailed", "RunCommand", "ask"]
+__all__ = ["CannotAsk", "ProbeFailed", "RunCommand", "ask", "connect", "read_line"]
 
 RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 """Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
@@ -32,7 +32,10 @@ _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
 
 
 async def ask(probe: Probe, run: RunCommand) -> None:
-    """Ask once; return when the answer is right, raise ProbeFailed otherwise, at the latest after its timeout."""
+    """Ask once; return when the answer is right, raise ProbeFailed otherwise, at the latest after its timeout.
+
+    Raises CannotAsk when we ourselves lack what it takes to ask.
+    """
     try:
         async with asyncio.timeout(probe.timeout_seconds):
             if probe.kind == "command":
@@ -44,3 +47,5 @@ async def ask(probe: Probe, run: RunCommand) -> None:
     except TimeoutError:
         where = probe.address or " ".join(probe.command)
         raise ProbeFailed(f"{where}: no answer within {probe.timeout_seconds:g} s") from None
+    except OSError as error:
+        raise CannotAsk(f"cannot ask {probe.address or probe.command[0]}: {error.strerror or error}") from None

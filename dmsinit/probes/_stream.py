@@ -1,11 +1,18 @@
 """Connections of probes: numeric addresses and socket paths only, so that no probe ever waits for a name server."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 LINE_BYTES = 1024
 """A greeting is shorter (RFC 5321 section 4.5.3.1.5 allows 512 octets)."""
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+
+
+class CannotAsk(Exception):
+    """The question could not be asked, for lack of descriptors or memory on our side; no word about the daemon."""
 
 
 class ProbeFailed(Exception):
@@ -31,6 +38,8 @@ async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asy
             host, port = split_inet(address)
             reader, writer = await asyncio.open_connection(host, port, limit=LINE_BYTES)
     except OSError as error:
+        if error.errno in _EXHAUSTED:
+            raise CannotAsk(f"cannot ask {address}: {error.strerror}") from None
         raise ProbeFailed(f"{address}: {error.strerror or error}") from None
     try:
         yield reader, writer

@@ -6,7 +6,7 @@ from typing import Final
 import anyio
 
 from dmsinit.plan import Health, Probe, Readiness
-from dmsinit.probes import ProbeFailed, ask
+from dmsinit.probes import CannotAsk, ProbeFailed, ask
 from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.world import World
 
@@ -33,7 +33,10 @@ class Answers:
                 await self._notices.ready.wait()
                 return None
             while True:
-                now = await self._problem(ready.probe)
+                try:
+                    now = await self._problem(ready.probe)
+                except CannotAsk as error:
+                    now = str(error)
                 if now is None:
                     return None
                 problem = now
@@ -45,8 +48,13 @@ class Answers:
         """Ask for ever, `tell` each result; return what was wrong when it failed too often in a row."""
         failures = 0
         while health is not None:
+            due = self._world.clock() + health.interval_seconds
             await anyio.sleep(health.interval_seconds)
-            problem = await self._problem(health.probe)
+            self._world.lag.note(self._world.clock() - due)
+            try:
+                problem = await self._problem(health.probe)
+            except CannotAsk:
+                continue  # that says nothing about the service
             tell(problem)
             failures = 0 if problem is None else failures + 1
             if failures >= health.failures:

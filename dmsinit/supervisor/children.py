@@ -11,6 +11,7 @@ Where pidfds are blocked (an old seccomp profile), SIGCHLD and the same loop do 
 """
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -126,8 +127,9 @@ class Children:
         pidfd: int | None = None
         try:
             pidfd = os.pidfd_open(pid)
-        except OSError:
-            self.pidfds = False
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):  # those pass; SIGCHLD tells of this one
+                self.pidfds = False
         child = Child(pid, pidfd, loop.create_future())
         self._owned[pid] = child
         if pidfd is not None:

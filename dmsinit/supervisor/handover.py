@@ -42,6 +42,8 @@ class UnitState(msgspec.Struct, kw_only=True):
     lines: list[str]
     pipes: list[int]
     span: Span
+    why: str = ""
+    """The reason for which it is wanted as it is; one that predates this field is taken from `reason`."""
 
 
 class Handover(msgspec.Struct, kw_only=True):

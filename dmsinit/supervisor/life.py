@@ -12,11 +12,11 @@ import anyio
 
 from dmsinit.supervisor.backoff import Backoff
 from dmsinit.supervisor.command import CannotStart
-from dmsinit.supervisor.oom import kills
 from dmsinit.supervisor.relations import Relations
 from dmsinit.supervisor.states import RUNNING, Reason, State
 from dmsinit.supervisor.unit import Unit
 from dmsinit.supervisor.verdict import Ending, Verdict, bury, is_done, wants_restart
+from dmsinit.supervisor.world import EXHAUSTED
 
 _PERIOD_JITTER: Final = 0.1
 """Containers that were started together must not ask a mirror for updates together for ever."""
@@ -121,7 +121,8 @@ class Life:
         try:
             unit.tree.spawn(unit.service, unit.listen())
         except (CannotStart, OSError) as error:
-            return Ending(Reason.EXITED, f"cannot start {unit.name}: {error}", False, final=True)
+            final = not isinstance(error, OSError) or error.errno not in EXHAUSTED
+            return Ending(Reason.EXITED, f"cannot start {unit.name}: {error}", False, final=final)
         if unit.span.spawned is None:
             unit.span.spawned = unit.tree.spawned_at
         return await self._see_through()
@@ -132,7 +133,7 @@ class Life:
         child = unit.tree.child
         if child is None:
             raise RuntimeError("there is no process to see through")
-        kills_before = kills()
+        kills_before = unit.world.oom.count()
         verdict: Verdict | None = None
         async with anyio.create_task_group() as group:
 
@@ -147,7 +148,7 @@ class Life:
             group.cancel_scope.cancel()
         if verdict is not None and child.alive:
             unit.to(State.STOPPING, *verdict)
-            unit.world.log.warn(unit.failure(f"{unit.name} is restarted: {verdict.detail}"))
+            unit.world.log.warn(unit.failure(f"{unit.name} is restarted: {verdict.detail}", unit.hint()))
         await unit.tree.end(unit.service.stop)
         return bury(unit, await child.wait(), verdict, kills_before)
 
@@ -183,8 +184,10 @@ class Life:
         if unit.state in RUNNING:
             if unit.state is not State.STOPPING:
                 unit.to(State.STOPPING, unit.why)
+            while not unit.wanted and (dependents := self._relations.going_down(unit)):
+                await dependents[0].changed.wait()
             await unit.tree.end(unit.service.stop)
             unit.tree.output.drain()
             unit.notices.close()
             unit.tree.output.note(f"[dmsinit] {unit.name} stopped")
-        unit.to(State.STOPPED, unit.why)
+        unit.to(State.STOPPED, unit.why, self._relations.stopped_for(unit))

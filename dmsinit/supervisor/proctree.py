@@ -14,6 +14,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from dmsinit.supervisor.command import MARKER
+from dmsinit.supervisor.reserve import RESERVE
 
 
 class Process(NamedTuple):
@@ -47,12 +48,9 @@ class Snapshot:
     """All processes that can be seen at one moment, zombies left out; looked at once for many services."""
 
     def __init__(self) -> None:
-        self.processes: dict[int, Process] = {}
-        for entry in os.listdir("/proc"):
-            if entry.isdigit():
-                process = read_process(int(entry))
-                if process is not None and process.state not in "ZX":
-                    self.processes[process.pid] = process
+        with RESERVE.lent():
+            seen = [read_process(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()]
+        self.processes = {one.pid: one for one in seen if one is not None and one.state not in "ZX"}
         self.children: dict[int, list[Process]] = {}
         for process in self.processes.values():
             self.children.setdefault(process.parent, []).append(process)
@@ -61,7 +59,8 @@ class Snapshot:
     def marker(self, pid: int) -> str | None:
         """Return the name of the service that the environment of `pid` at exec carries, or None."""
         if pid not in self._markers:
-            self._markers[pid] = read_marker(pid)
+            with RESERVE.lent():
+                self._markers[pid] = read_marker(pid)
         return self._markers[pid]
 
 

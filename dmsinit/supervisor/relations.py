@@ -1,11 +1,19 @@
-"""Who waits for whom: what services say about each other, asked over all units.
+"""What services say about each other: who waits for whom at start, who goes and comes with whom at run time.
 
-Contract: nothing here waits or changes a state; names that no unit has are nobody.
+Contract:
+- Nothing here waits; a unit is only told what is wanted of it. Names that no unit has are nobody.
+- A service that `requires` another runs only while that one does or is on its way back: a crash that is followed by a
+  restart, or a restart on demand, touches no dependent. When the other is down for good (stopped, or given up), its
+  dependents are stopped for the reason `dependency`, and for that reason alone they come back when it comes back.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
+from dmsinit.supervisor.states import Reason, State
 from dmsinit.supervisor.unit import Unit
+
+_NOTHING_TO_STOP: Final = frozenset({State.WAITING, State.STOPPED, State.DISABLED})
 
 
 class Relations:
@@ -21,5 +29,54 @@ class Relations:
         soft = [other for other in self._named((*service.wants, *service.after)) if not other.settled]
         return list(dict.fromkeys(hard + soft))
 
+    def requirers(self, unit: Unit) -> list[Unit]:
+        """Return the services that require `unit`."""
+        return [other for other in self._units.values() if unit.name in other.service.requires]
+
+    def going_down(self, unit: Unit) -> list[Unit]:
+        """Return the services that require `unit` and are still on their way down: it has to outlive them."""
+        return [other for other in self.requirers(unit) if not other.wanted and not other.at_rest]
+
+    def bring_down(self, unit: Unit, reason: Reason) -> None:
+        """Stop a service and, before it, those that require it."""
+        for dependent in self.requirers(unit):
+            if dependent.wanted:
+                self.bring_down(dependent, Reason.DEPENDENCY)
+        unit.want_down(reason)
+
+    def moved(self, unit: Unit) -> None:
+        """Let the services that require `unit` follow its transition."""
+        for dependent in self.requirers(unit):
+            self.follow(dependent)
+
+    def follow(self, unit: Unit) -> None:
+        """Stop what runs and has lost something that it requires; bring back what was stopped only for that."""
+        required = self._named(unit.service.requires)
+        if unit.wanted:
+            if unit.state not in _NOTHING_TO_STOP and any(_is_down(other) for other in required):
+                unit.want_down(Reason.DEPENDENCY)
+        elif unit.why is Reason.DEPENDENCY and unit.service.enabled and all(_is_up_again(other) for other in required):
+            unit.want_up(Reason.DEPENDENCY)
+
+    def stopped_for(self, unit: Unit) -> str:
+        """Return for which other services one is stopped, as a detail for people; nothing when for none."""
+        if unit.wanted or unit.why is not Reason.DEPENDENCY:
+            return ""
+        down = [other.name for other in self._named(unit.service.requires) if _is_down(other) or not other.wanted]
+        return f"requires {', '.join(down)}" if down else ""
+
     def _named(self, names: Iterable[str]) -> list[Unit]:
         return [self._units[name] for name in names if name in self._units]
+
+
+def _is_down(unit: Unit) -> bool:
+    """Say whether a service is down for good, as far as it goes: nothing but a person or a new plan brings it back."""
+    if unit.state is State.FAILED:
+        return True
+    if unit.state is State.EXITED:
+        return not unit.fulfilled
+    return unit.state in (State.STOPPED, State.DISABLED) and not unit.wanted
+
+
+def _is_up_again(unit: Unit) -> bool:
+    return not _is_down(unit) and (unit.wanted or unit.state is State.EXITED)

@@ -1,5 +1,7 @@
 """Making a service read its files again, and seeing that it answers after that."""
 
+import anyio
+
 from dmsinit.plan import Reload
 from dmsinit.supervisor.children import Child
 from dmsinit.supervisor.states import Reason, State
@@ -24,7 +26,7 @@ async def reload(unit: Unit, reason: Reason) -> None:
         raise unit.failed(f"cannot reload {unit.name}: it ended meanwhile ({unit.detail})")
     if problem:
         unit.to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
-        raise unit.failed(f"cannot reload {unit.name}: {problem}")
+        raise unit.failed(f"cannot reload {unit.name}: {problem}", unit.hint())
     unit.to(State.READY, reason)
 
 
@@ -32,9 +34,20 @@ async def _reload(unit: Unit, how: Reload, child: Child) -> str:
     """Tell it to reload; return what went wrong, or nothing when it answers again."""
     unit.notices.ready.clear()
     if how.command:
-        code = await unit.world.run(how.command, unit.tree.output)
-        if code:
-            return f"{how.command[0]} ended with exit code {code}"
+        if problem := await _run(unit, how):
+            return problem
     else:
         child.send_signal(signal_number(how.signal))
     return await unit.answers.at_last(unit.service.ready) or ""
+
+
+async def _run(unit: Unit, how: Reload) -> str:
+    """Run the reload command; it may take as long as a start may take to be ready."""
+    program, limit_seconds = how.command[0], unit.service.ready.timeout_seconds
+    with anyio.move_on_after(limit_seconds):
+        try:
+            code = await unit.world.run(how.command, unit.tree.output)
+        except OSError as error:
+            return f"cannot run {program}: {error}"
+        return f"{program} ended with exit code {code}" if code else ""
+    return f"{program} did not end within {limit_seconds:g} s"

@@ -13,6 +13,8 @@ class Death(msgspec.Struct, kw_only=True):
     cause: str
     detail: str
     seconds_lived: float
+    hint: str = ""
+    """What to do about it, where that is known."""
 
 
 class ServiceStatus(msgspec.Struct, kw_only=True):

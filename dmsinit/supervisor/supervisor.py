@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import anyio
 import anyio.abc
+import msgspec
 
 from dmsinit.plan import Action, Change, Plan, actions, dependencies
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
@@ -16,6 +17,7 @@ from dmsinit.supervisor.life import Life
 from dmsinit.supervisor.proctree import Process, Snapshot
 from dmsinit.supervisor.relations import Relations
 from dmsinit.supervisor.reloading import reload
+from dmsinit.supervisor.reserve import RESERVE
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
 from dmsinit.supervisor.transfer import hand_over, take_over
@@ -37,6 +39,8 @@ class Supervisor:
         self.plan: Plan | None = None
         self._relations = Relations(self.units)
         self._group: anyio.abc.TaskGroup | None = None
+        self._lives: dict[str, anyio.CancelScope] = {}
+        RESERVE.hold()
 
     async def run(self, started: Callable[[], None]) -> None:
         """Host the lives of all services until cancelled; call `started` when services may be added."""
@@ -55,10 +59,12 @@ class Supervisor:
         todo = actions(self.plan, plan, changes)
         gone = [unit for name, unit in self.units.items() if name not in {s.name for s in plan.services}]
         self.plan = plan
+        for one in gone:
+            one.service = msgspec.structs.replace(one.service, enabled=False)  # nobody may start it meanwhile
         for service in plan.services:
             unit = self.units.get(service.name)
             if unit is None:
-                self._add(Unit(service, self.world))
+                self._add(Unit(service, self.world, self._relations.moved))
             else:
                 unit.service = service
                 if service.enabled:
@@ -72,8 +78,10 @@ class Supervisor:
                     group.start_soon(self._act, action, reason, failures)
         for unit in [*gone, *(self.units[s.name] for s in plan.services if not s.enabled)]:
             unit.set_enabled(False)
-        for unit in gone:
-            del self.units[unit.name]
+        for one in gone:
+            self._remove(one)
+        for one in self.units.values():
+            self._relations.follow(one)
         if failures:
             lines = [line for failure in failures for line in failure.log_lines]
             raise OperationFailed("\n".join(str(failure) for failure in failures), log_lines=lines)
@@ -86,8 +94,10 @@ class Supervisor:
                 await self._stop(unit, reason)
             elif action.action == "reload" and unit.state in (State.READY, State.UNHEALTHY):
                 await reload(unit, reason)
-            elif unit.wanted:
-                await self._restart(unit, reason)
+            elif unit.state is not State.WAITING and (unit.wanted or unit.state in (State.FAILED, State.EXITED)):
+                await self._restart(
+                    unit, reason
+                )  # one that waits begins with what is new; one that is stopped stays so
         except OperationFailed as failure:
             failures.append(failure)
 
@@ -95,18 +105,30 @@ class Supervisor:
         self.units[unit.name] = unit
         if self._group is None:
             raise RuntimeError("the supervisor does not run yet")
-        self._group.start_soon(self._guarded_life, unit)
+        self._lives[unit.name] = anyio.CancelScope()
+        self._group.start_soon(self._guarded_life, unit, self._lives[unit.name])
 
-    async def _guarded_life(self, unit: Unit) -> None:
+    def _remove(self, unit: Unit) -> None:
+        """Forget a service that is down, with all that was open for it."""
+        self._lives.pop(unit.name).cancel()
+        del self.units[unit.name]
+        unit.tree.output.close()
+        unit.notices.close()
+        unit.changed.fire()
+
+    async def _guarded_life(self, unit: Unit, scope: anyio.CancelScope) -> None:
         """Live; a defect of ours in one life is told, and that service begins anew while all others run on."""
         life = Life(unit, self._relations)
-        while True:
-            try:
-                await life.live()
-            except Exception:  # noqa: BLE001 - the guard of DESIGN section 1: PID 1 outlives its own defects
-                self.world.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
-                await anyio.sleep(_PAUSE_AFTER_DEFECT_SECONDS)
-                await life.recover()
+        next_step = life.live
+        with scope:
+            while True:
+                try:
+                    await next_step()
+                    next_step = life.live
+                except Exception:  # noqa: BLE001 - the guard of DESIGN section 1: PID 1 outlives its own defects
+                    self.world.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
+                    await anyio.sleep(_PAUSE_AFTER_DEFECT_SECONDS)
+                    next_step = life.recover
 
     # Across a re-execution of PID 1
 
@@ -126,7 +148,7 @@ class Supervisor:
         self.plan = plan
         states = {state.name: state for state in given}
         for service in plan.services:
-            unit = Unit(service, self.world)
+            unit = Unit(service, self.world, self._relations.moved)
             if service.name in states:
                 take_over(unit, states[service.name])
             self._add(unit)
@@ -151,7 +173,7 @@ class Supervisor:
         elif wait:
             await {"start": self._start, "stop": self._stop, "restart": self._restart}[verb](unit, Reason.OPERATOR)
         elif verb == "stop":
-            unit.want_down(Reason.OPERATOR)
+            self._relations.bring_down(unit, Reason.OPERATOR)
         elif verb == "start":
             unit.want_up(Reason.OPERATOR)
         else:
@@ -179,10 +201,7 @@ class Supervisor:
         await self._until_up(unit, before, "restart")
 
     async def _stop(self, unit: Unit, reason: Reason) -> None:
-        for dependent in self.units.values():
-            if unit.name in dependent.service.requires and dependent.wanted:
-                await self._stop(dependent, Reason.DEPENDENCY)
-        unit.want_down(reason)
+        self._relations.bring_down(unit, reason)
         while not unit.at_rest:
             await unit.changed.wait()
 
@@ -193,16 +212,22 @@ class Supervisor:
             if began and unit.fulfilled:
                 return
             if began and unit.state in (State.FAILED, State.BACKOFF, State.EXITED):
-                raise unit.failed(f"cannot {verb} {unit.name}: {unit.detail}")
+                raise unit.failed(f"cannot {verb} {unit.name}: {unit.detail}", unit.hint())
             if not unit.wanted and unit.state in (State.STOPPED, State.DISABLED):
                 raise unit.failed(f"cannot {verb} {unit.name}: somebody stopped it meanwhile")
             if unit.state is State.WAITING and (stuck := self._never_coming(unit)):
-                raise unit.failed(f"cannot {verb} {unit.name}: it requires {stuck}, which is not up; start that first")
+                raise unit.failed(f"cannot {verb} {unit.name}: it requires {stuck}")
             await unit.changed.wait()
 
     def _never_coming(self, unit: Unit) -> str:
-        required = (self.units[name] for name in unit.service.requires if name in self.units)
-        return next((other.name for other in required if not other.wanted and not other.fulfilled), "")
+        for name in unit.service.requires:
+            other = self.units.get(name)
+            if other is not None and not other.fulfilled:
+                if not other.wanted:
+                    return f"{name}, which is not up; start that first"
+                if other.state in (State.BACKOFF, State.FAILED):
+                    return f"{name}, which does not come up ({other.detail}); mend that first"
+        return ""
 
     # The whole
 

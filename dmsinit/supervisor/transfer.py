@@ -18,6 +18,7 @@ def hand_over(unit: Unit) -> UnitState:
         detail=unit.detail,
         since=unit.since,
         wanted=unit.wanted,
+        why=unit.why,
         pid=unit.tree.child.pid if unit.tree.child is not None and unit.tree.alive else None,
         spawned_at=unit.tree.spawned_at,
         ready_at=unit.ready_at,
@@ -35,7 +36,7 @@ def hand_over(unit: Unit) -> UnitState:
 def take_over(unit: Unit, given: UnitState) -> None:
     """Go on where a predecessor stood; call it before `live`."""
     unit.state, unit.reason, unit.detail = State(given.state), Reason(given.reason), given.detail
-    unit.since, unit.wanted, unit.why = given.since, given.wanted, Reason(given.reason)
+    unit.since, unit.wanted, unit.why = given.since, given.wanted, Reason(given.why or given.reason)
     unit.starts, unit.restarts, unit.ready_seconds = given.starts, given.restarts, given.ready_seconds
     unit.deaths.extend(given.deaths)
     unit.span, unit.ready_at = given.span, given.ready_at

@@ -10,7 +10,8 @@ import anyio
 from dmsinit.plan import Service, Stop
 from dmsinit.supervisor import command, ending
 from dmsinit.supervisor.children import Child
-from dmsinit.supervisor.output import LogFile, Output
+from dmsinit.supervisor.logfile import LogFile
+from dmsinit.supervisor.output import Output
 from dmsinit.supervisor.proctree import Process, Snapshot, members
 from dmsinit.supervisor.world import World
 
@@ -28,7 +29,7 @@ class Tree:
         self.child: Child | None = None
         self.spawned_at = 0.0
         logged = world.log_directory is not None and service.stdout == "log"
-        self.output = Output(LogFile(f"{world.log_directory}/{service.name}.log") if logged else None)
+        self.output = Output(LogFile(f"{world.log_directory}/{service.name}.log") if logged else None, service.name)
         self._world = world
         self.sessions: set[int] = set()
 
@@ -39,6 +40,7 @@ class Tree:
     def spawn(self, service: Service, more: Mapping[str, str]) -> Child:
         """Start the main process, with `more` in its environment; CannotStart or OSError says why not."""
         command.check(service)
+        self.output.begin_life()
         pipe = self.output.open_pipe()
         try:
             self.child = self._world.children.spawn(
@@ -79,11 +81,8 @@ class Tree:
         """End the main process politely, then everything that is left of the service."""
         if self.child is not None and self.child.alive:
             self.members()
-            if stop.command:
-                await self._world.run(stop.command, self.output)
-            else:
-                self.child.send_signal(signal_number(stop.signal))
             with anyio.move_on_after(stop.grace_seconds):
+                await self._ask_to_end(self.child, stop)
                 await self.child.wait()
         number = int(signal.SIGTERM)
         for _ in range(1 + _KILL_ROUNDS):
@@ -92,11 +91,27 @@ class Tree:
                 return
             if self.alive:  # its grace is over
                 number = signal.SIGKILL
-            ending.send(left, number)
+            if number == signal.SIGKILL:
+                ending.kill(left)
+            else:
+                ending.send(left, number)
             with anyio.move_on_after(_LEFTOVER_GRACE_SECONDS):
                 await ending.gone(left)
             number = signal.SIGKILL
         self._world.log.error(f"{self.name}: processes {_pids(self.members())} do not end, not even when killed")
+
+    async def _ask_to_end(self, child: Child, stop: Stop) -> None:
+        """Run the stop command or send the stop signal; the signal, too, when the command does not work."""
+        if stop.command:
+            try:
+                code = await self._world.run(stop.command, self.output)
+            except OSError as error:
+                self._world.log.warn(f"cannot run {stop.command[0]} to stop {self.name}: {error}")
+                code = 127
+            if code == 0:
+                return
+        child.send_signal(signal_number(stop.signal))
+        child.send_signal(signal.SIGCONT)  # a process that is suspended would not notice
 
 
 def _pids(processes: Iterable[Process]) -> str:

@@ -10,12 +10,14 @@ Contract:
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import anyio
 
 from dmsinit.log import timestamp
 from dmsinit.plan import Service
+from dmsinit.supervisor import hints
 from dmsinit.supervisor.answers import Answers
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
@@ -32,7 +34,7 @@ DEATHS_KEPT: Final = 10
 class Unit:
     """One service. The fields of the second paragraph of __init__ are for its life and its handover alone."""
 
-    def __init__(self, service: Service, world: World) -> None:
+    def __init__(self, service: Service, world: World, moved: Callable[["Unit"], None]) -> None:
         self.service = service
         self.world = world
         self.state = State.STOPPED if service.enabled else State.DISABLED
@@ -52,6 +54,7 @@ class Unit:
 
         self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
         self.answers = Answers(world, self.notices)
+        self.moved = moved
         self.why = Reason.BOOT
         self.demand = Pulse()
         self.scope: anyio.CancelScope | None = None
@@ -110,6 +113,9 @@ class Unit:
             self.scope.cancel()
         elif self.state in (State.FAILED, State.EXITED):
             self.to(State.STOPPED, reason)
+        elif self.state is State.STOPPED and self.reason is Reason.DEPENDENCY:  # no longer to come back by itself
+            self.reason, self.detail = reason, ""
+            self.changed.fire()
 
     def want_restart(self, reason: Reason) -> None:
         """Stop what runs and start anew; start one that does not run."""
@@ -155,6 +161,7 @@ class Unit:
         )
         self.world.log.debug(f"{self.name}: {old} → {state} ({reason}{': ' + detail if detail else ''})")
         self.changed.fire()
+        self.moved(self)
 
     def _noticed(self) -> None:
         """Follow what the service itself says about a reload that it began on its own."""
@@ -165,14 +172,22 @@ class Unit:
 
     # What others see
 
-    def failed(self, sentence: str) -> OperationFailed:
-        """Return an error for whoever asked, with the last log lines of the service."""
-        return OperationFailed(sentence, log_lines=self.tree.output.tail(EXCERPT_LINES))
+    def failed(self, sentence: str, hint: str = "") -> OperationFailed:
+        """Return an error for whoever asked, with the last log lines of the service, and what to do where we know."""
+        told = f"{sentence}; {hint}" if hint else sentence
+        return OperationFailed(told, log_lines=self.tree.output.tail(EXCERPT_LINES))
 
-    def failure(self, sentence: str) -> str:
-        """Return the sentence with the last words of this life of the service, for the log."""
+    def failure(self, sentence: str, hint: str = "") -> str:
+        """Return the sentence with the last words of this life of the service, for the log, and what to do."""
         tail = self.tree.output.last_words(EXCERPT_LINES)
-        return "\n".join((sentence, *(f"  {self.name} | {line}" for line in tail)))
+        lines = (sentence, *(f"  {self.name} | {line}" for line in tail))
+        return "\n".join((*lines, f"  hint: {hint}") if hint else lines)
+
+    def hint(self) -> str:
+        """Return what to do about the present trouble, as the last death told or the last lines do; nothing if unknown."""
+        if self.deaths and self.detail.startswith(self.deaths[-1].detail):
+            return self.deaths[-1].hint
+        return hints.hint(self.tree.output.last_words(EXCERPT_LINES))
 
     def status(self, memory_bytes: int | None, processes: int) -> ServiceStatus:
         child = self.tree.child if self.tree.alive else None

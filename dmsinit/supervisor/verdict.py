@@ -5,15 +5,19 @@ people look: the deaths of the service, its log, and ours.
 """
 
 import signal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dmsinit.log import timestamp
 from dmsinit.plan import Service
+from dmsinit.supervisor import hints
 from dmsinit.supervisor.children import Exit
-from dmsinit.supervisor.oom import kills
+from dmsinit.supervisor.errors import EXCERPT_LINES
+from dmsinit.supervisor.oom import OomKills
 from dmsinit.supervisor.states import Reason
 from dmsinit.supervisor.status import Death
 from dmsinit.supervisor.unit import Unit
+
+_KILLED_CODE: Final = 128 + signal.SIGKILL
 
 
 class Verdict(NamedTuple):
@@ -52,19 +56,35 @@ def bury(unit: Unit, result: Exit, verdict: Verdict | None, kills_before: int | 
     now = unit.world.clock()
     lived = now - unit.tree.spawned_at
     healthy = now - unit.ready_at if unit.ready_at is not None else 0.0
-    reason, detail = verdict or cause(result, kills_before)
-    unit.deaths.append(Death(time=timestamp(), cause=reason, detail=detail, seconds_lived=round(lived, 3)))
+    reason, detail = verdict or cause(result, unit.world.oom, kills_before)
     unit.tree.output.drain()
+    unit.deaths.append(
+        Death(
+            time=timestamp(),
+            cause=reason,
+            detail=detail,
+            seconds_lived=round(lived, 3),
+            hint=_hint(unit, reason, None if verdict else result),
+        )
+    )
     unit.notices.close()
     success = result.success and verdict is None
     if verdict is None and not (success and unit.service.type == "oneshot"):
-        unit.world.log.warn(unit.failure(f"{unit.name} ended after {lived:.1f} s: {detail}"))
+        unit.world.log.warn(unit.failure(f"{unit.name} ended after {lived:.1f} s: {detail}", unit.deaths[-1].hint))
     unit.tree.output.note(f"[dmsinit] {unit.name} ended: {detail}")
     return Ending(reason, detail, success, healthy)
 
 
-def cause(result: Exit, kills_before: int | None) -> tuple[Reason, str]:
-    """Return why a process ended by itself."""
-    if result.signal == signal.SIGKILL and kills_before is not None and (kills() or 0) > kills_before:
+def _hint(unit: Unit, reason: Reason, result: Exit | None) -> str:
+    if reason is Reason.OOM_KILLED:
+        return hints.OUT_OF_MEMORY
+    if result is not None and result.success:
+        return ""
+    return hints.hint(unit.tree.output.last_words(EXCERPT_LINES), result)
+
+
+def cause(result: Exit, oom: OomKills, kills_before: int | None) -> tuple[Reason, str]:
+    """Return why a process ended by itself; a shell tells of a killed program as exit code 128 + signal."""
+    if (result.signal == signal.SIGKILL or result.code == _KILLED_CODE) and oom.claim(kills_before):
         return Reason.OOM_KILLED, "killed by the kernel: out of memory"
     return (Reason.EXITED if result.signal is None else Reason.SIGNALLED), str(result)

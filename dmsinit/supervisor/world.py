@@ -1,16 +1,26 @@
 """What a service's life needs from outside, so that one unit knows neither the others nor the supervisor."""
 
+import errno
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from dmsinit.log import Log
-from dmsinit.supervisor.children import Children
+from dmsinit.supervisor import ending
+from dmsinit.supervisor.children import Child, Children
 from dmsinit.supervisor.events import Events
+from dmsinit.supervisor.lag import Lag
+from dmsinit.supervisor.oom import OomKills
 from dmsinit.supervisor.output import Output
+from dmsinit.supervisor.proctree import Snapshot, members
 from dmsinit.supervisor.pulse import Pulse
+
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS})
+"""What the kernel answers when it has no descriptors, processes or memory for us right now: it passes."""
 
 
 @dataclass
@@ -26,16 +36,23 @@ class World:
     log_directory: Path | None = None
     runtime_directory: Path = Path("/run/dmsinit")
     events: Events = field(default_factory=Events)
+    oom: OomKills = field(default_factory=OomKills)
     clock: Callable[[], float] = time.monotonic
+    lag: Lag = field(default_factory=Lag)
     up: bool = False
     up_changed: Pulse = field(default_factory=Pulse)
 
     async def run(self, argv: Sequence[str], output: Output | None = None) -> int:
-        """Run a short command to its end; return its exit code, or 128 + signal. Cancelling kills it."""
+        """Run a short command to its end; return its exit code, 128 + signal, or 127 when there is no such program.
+
+        Cancelling kills it with all that it has started. Raises OSError when nothing can be started at present.
+        """
         pipe = output.open_pipe() if output is not None else None
         try:
             child = self.children.spawn(argv, env=self.environment, stdout=pipe, stderr=pipe)
-        except OSError:
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
             return 127
         finally:
             if pipe is not None:
@@ -43,5 +60,13 @@ class World:
         try:
             result = await child.wait()
         finally:
-            child.send_signal(9)
+            if child.alive:
+                _kill_tree(child)
         return result.code if result.code is not None else 128 + (result.signal or 0)
+
+
+def _kill_tree(child: Child) -> None:
+    try:
+        ending.kill(members(Snapshot(), name="", main=child.pid, sessions={child.pid}, reaper=os.getpid()))
+    finally:
+        child.send_signal(signal.SIGKILL)
