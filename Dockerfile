@@ -25,6 +25,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
 
 # Filters and protection. clamav has a fixed id, because its database lives on a volume; the unpackers are for amavis.
+# pyinotify: else fail2ban looks at its logs every second. The package's secret of postsrsd would be everybody's.
 RUN export DEBIAN_FRONTEND=noninteractive \
  && groupadd --system --gid 200 clamav \
  && useradd --system --uid 200 --gid clamav --home-dir /var/lib/clamav --shell /usr/sbin/nologin clamav \
@@ -33,8 +34,10 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       amavisd-new spamassassin sa-compile gnupg libmail-dkim-perl libnet-dns-perl \
       7zip arj bzip2 cabextract cpio file gzip lhasa lzop rpm2cpio unrar-free unzip xz-utils zstd \
       clamav-daemon clamav-freshclam \
-      rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban nftables \
- && gpasswd --add clamav amavis && gpasswd --add amavis clamav \
+      rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban python3-pyinotify nftables \
+      sasl2-bin libsasl2-modules \
+ && gpasswd --add clamav amavis && gpasswd --add amavis clamav && gpasswd --add postfix sasl && gpasswd --add _rspamd clamav \
+ && rm /etc/postsrsd.secret /etc/logrotate.d/fail2ban /etc/logrotate.d/redis-server /etc/logrotate.d/rspamd \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 
 RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services \
