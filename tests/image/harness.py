@@ -256,7 +256,10 @@ class Server:
         """Wait for a message with that subject in a mailbox and return it."""
         with self.imap(user) as imap:
             imap.select(mailbox)
+            imap.response("EXISTS")
             while not (found := imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()):
+                if imap.response("EXISTS")[1] != [None]:
+                    continue  # it came while the server searched
                 try:
                     wait_for_message(imap)
                 except TimeoutError:
