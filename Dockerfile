@@ -40,6 +40,11 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && rm /etc/postsrsd.secret /etc/logrotate.d/fail2ban /etc/logrotate.d/redis-server /etc/logrotate.d/rspamd \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 
+# Rspamd compiles its list of top-level domains once for each kind of processor, which takes seconds and 1 GiB of memory.
+RUN printf 'Subject: warm-up\n\nhttp://example.test/\n' > /tmp/message \
+ && rspamadm mime urls /tmp/message > /dev/null && rspamadm configtest -q 2> /dev/null \
+ && rm /tmp/message && chown -R _rspamd:_rspamd /var/lib/rspamd
+
 RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services \
  && chown syslog:root /var/log/mail \
  && ln -s mail/mail.log /var/log/mail.log

@@ -1,10 +1,14 @@
 """The names of this host: the kernel's, and the fully qualified one."""
 
 import os
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from dmsinit.render.paths import Root
 from dmsinit.render.processes import run
+
+_CAP_NET_ADMIN = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,13 @@ class Host:
     fqdn: str
     domain: str
     hostname: str
+
+    @cached_property
+    def net_admin(self) -> bool:
+        """Whether this container may filter packets (CAP_NET_ADMIN, capabilities(7)); true where nobody can tell."""
+        status = Root().read("/proc/self/status") or b""
+        match = re.search(rb"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
+        return match is None or bool(int(match.group(1), 16) & _CAP_NET_ADMIN)
 
 
 def qualified_name(root: Root, hostname: str = "") -> str:

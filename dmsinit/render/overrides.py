@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import maincf
+from dmsinit.render import maincf, rspamd
 from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Origin, Stage
+from dmsinit.settings import Severe
 
 SIEVE: Final = "/usr/lib/dovecot"
 _DH_PARAMETERS: Final = ("/etc/postfix/dhparams.pem", "/etc/dovecot/dh.pem")
@@ -53,10 +54,22 @@ def _opendkim(inputs: Inputs) -> bool:
     return bool(inputs.settings.enable_opendkim)
 
 
+def _fail2ban(inputs: Inputs) -> bool:
+    return bool(inputs.settings.enable_fail2ban)
+
+
+def _postgrey(inputs: Inputs) -> bool:
+    return bool(inputs.settings.enable_postgrey)
+
+
 COPIED: Final = (
     Copied("dovecot.cf", "/etc/dovecot/local.conf", when=_dovecot),
     Copied("before.dovecot.sieve", f"{SIEVE}/sieve-global/before/50-before.dovecot.sieve", "dovecot", when=_dovecot),
     Copied("after.dovecot.sieve", f"{SIEVE}/sieve-global/after/50-after.dovecot.sieve", "dovecot", when=_dovecot),
+    Copied("fail2ban-fail2ban.cf", "/etc/fail2ban/fail2ban.local", when=_fail2ban),
+    Copied("fail2ban-jail.cf", "/etc/fail2ban/jail.d/user-jail.local", when=_fail2ban),
+    Copied("whitelist_clients.local", "/etc/postgrey/whitelist_clients.local", when=_postgrey),
+    Copied("whitelist_recipients", "/etc/postgrey/whitelist_recipients", when=_postgrey),
 )
 
 TREES: Final = (
@@ -95,6 +108,12 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
     if "postfix-main.cf" in inputs.overrides:
         _main_cf(stage, root, findings)
     _trusted_hosts(stage, inputs)
+    problems, warnings = rspamd.apply(stage, inputs, root)
+    findings.problems += problems
+    findings.warnings += warnings
+    if inputs.settings.enable_fail2ban and not inputs.host.net_admin:
+        cause = "nobody can be banned: the container lacks the capability NET_ADMIN, so Fail2ban is not started"
+        findings.warnings.append(Severe("ENABLE_FAIL2BAN", cause, "run it with --cap-add=NET_ADMIN (compose: cap_add)"))
     return findings
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
+from dmsinit.render import rspamd, srs
 from dmsinit.render.atomic import replace_link
 from dmsinit.render.paths import STATE, Root
 from dmsinit.settings import Settings
@@ -49,6 +50,20 @@ DIRECTORIES: Final = (
         leftovers=("dev", "etc", "lib", "usr", "private/auth"),
     ),
     StateDirectory("/var/lib/dovecot", "lib-dovecot", when=lambda settings: not settings.smtp_only),
+    StateDirectory("/var/lib/fail2ban", "lib-fail2ban", when=lambda settings: settings.enable_fail2ban),
+    StateDirectory(
+        "/var/lib/postgrey", "lib-postgrey", "postgrey", "postgrey", when=lambda settings: settings.enable_postgrey
+    ),
+    StateDirectory(
+        "/var/lib/mta-sts", "lib-mta-sts", "_mta-sts", "_mta-sts", when=lambda settings: settings.enable_mta_sts
+    ),
+    StateDirectory(
+        "/var/lib/rspamd", "lib-rspamd", "_rspamd", "_rspamd", when=lambda settings: settings.enable_rspamd
+    ),
+    StateDirectory(
+        "/var/lib/redis", "lib-redis", "redis", "redis", when=lambda settings: settings.enable_rspamd_redis
+    ),
+    StateDirectory("/var/lib/postsrsd", "lib-postsrsd", when=lambda settings: settings.enable_srs),
 )  # fmt: skip
 
 
@@ -66,7 +81,7 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
-    return warnings
+    return [*warnings, *srs.keep_secret(settings, root), *rspamd.own_keys(settings, root)]
 
 
 def _link(row: StateDirectory, root: Root) -> list[Problem]:
