@@ -61,8 +61,12 @@ COPY . /usr/share/dmsinit/
 ARG DMS_RELEASE=edge
 ENV DMS_RELEASE=$DMS_RELEASE
 RUN cd /usr/share/dmsinit \
+ && for name in opendkim opendmarc postfix dovecot amavis rspamd fail2ban postgrey; do \
+      rm -f "/etc/init.d/$name"; install -m 755 bin/init-shim "/etc/init.d/$name"; done \
+ && install -D -m 644 dmsinit/cli/completion /usr/share/bash-completion/completions/dmsctl \
+ && install -D -m 644 docs/man/dmsctl.8 /usr/share/man/man8/dmsctl.8 && rm -r docs \
  && mv dmsinit /usr/lib/python3/dist-packages/ \
- && mv bin/* /usr/local/bin/ && rmdir bin \
+ && rm bin/init-shim && mv bin/* /usr/local/bin/ && rmdir bin \
  && python3 -I -m compileall -q /usr/lib/python3/dist-packages/dmsinit \
  && dmsinit render --compile \
  && cd /usr/local/bin && for name in \
