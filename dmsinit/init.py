@@ -182,16 +182,20 @@ class Init:
     async def apply(self) -> Mapping[str, object]:
         """Run the flow again; return the changed files and what was done to services."""
         async with self._applying:
-            began = time.monotonic()
-            rendered = await self._render("--apply")
-            done = await self.supervisor.converge(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
-            self._watcher.watch(rendered.plan.watch)
-            self.system.problems = []
-            if rendered.changes or done:
-                what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
-                took = time.monotonic() - began
-                self.log.info(f"configuration applied in {took:.2f} s: {len(rendered.changes)} files, {what}")
-            return {"changes": rendered.changes, "actions": done}
+            with self.system.applying():
+                return await self._apply()
+
+    async def _apply(self) -> Mapping[str, object]:
+        began = time.monotonic()
+        rendered = await self._render("--apply")
+        done = await self.supervisor.converge(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
+        self._watcher.watch(rendered.plan.watch)
+        self.system.problems = []
+        if rendered.changes or done:
+            what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
+            took = time.monotonic() - began
+            self.log.info(f"configuration applied in {took:.2f} s: {len(rendered.changes)} files, {what}")
+        return {"changes": rendered.changes, "actions": done}
 
     async def _render(self, mode: str) -> Rendered:
         return await finish(start_render(mode), self.children)
@@ -209,7 +213,7 @@ class Init:
         except OSError as error:
             self.log.error(f"cannot open the control socket: {error}; dmsctl and setup will not reach dmsinit")
             return
-        await serve(listener, api.control)
+        await serve(listener, api.control, clients=self.system.clients)
 
     async def _serve_metrics(self) -> None:
         address = self.supervisor.plan.metrics_listen if self.supervisor.plan else ""

@@ -1,19 +1,50 @@
 """What the metrics read, taken from the supervisor at the moment of a scrape. Implements metrics.Source."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Protocol
 
-from dmsinit.metrics.source import Milter
-from dmsinit.supervisor import ServiceStatus, Span, State, Supervisor
+from dmsinit.metrics.source import Milter, Scanner
+from dmsinit.supervisor import Applies, ServiceStatus, Span, State, Supervisor
+from dmsinit.supervisor.lag import Lag
 from dmsinit.supervisor.proctree import Snapshot
 from dmsinit.supervisor.states import AT_REST, Reason
 
 
-class Observation:
-    """The supervisor and the boot, as numbers."""
+class Whole(Protocol):
+    """What is to be observed beside the supervisor: dmsinit as a whole."""
 
-    def __init__(self, supervisor: Supervisor, spans: Callable[[], Sequence[Span]]) -> None:
+    @property
+    def began(self) -> float: ...
+    @property
+    def applies(self) -> Applies: ...
+    @property
+    def clients(self) -> Sized: ...
+
+    def readyz(self) -> tuple[bool, Sequence[str]]: ...
+    def blame(self) -> Sequence[Span]: ...
+
+
+class Observation:
+    """The supervisor, the boot and the configuration, as numbers."""
+
+    def __init__(self, supervisor: Supervisor, whole: Whole) -> None:
         self._supervisor = supervisor
-        self._spans = spans
+        self._whole = whole
+
+    @property
+    def lag(self) -> Lag:
+        return self._supervisor.world.lag
+
+    def ready(self) -> bool:
+        return self._whole.readyz()[0]
+
+    def started_at(self) -> float:
+        """To the second, so that the correction of a clock is no restart."""
+        return float(round(time.time() - (time.monotonic() - self._whole.began)))
+
+    def control_clients(self) -> int:
+        return len(self._whole.clients)
 
     def services(self) -> Sequence[ServiceStatus]:
         return [unit.status(None, 0) for unit in self._supervisor.units.values()]
@@ -41,6 +72,9 @@ class Observation:
                 totals[service, reason] = totals.get((service, reason), 0) + count
         return totals
 
+    def log_bytes(self) -> Mapping[str, int]:
+        return {name: unit.tree.output.bytes_read for name, unit in self._supervisor.units.items()}
+
     def milters(self) -> Mapping[str, Milter]:
         return {
             name: Milter(unit.state in (State.READY, State.RELOADING), unit.answers.last_seconds)
@@ -48,8 +82,21 @@ class Observation:
             if unit.service.enabled and unit.service.ready.probe.kind == "milter"
         }
 
+    def scanner(self) -> Scanner | None:
+        for name, unit in self._supervisor.units.items():
+            if unit.service.enabled and unit.service.ready.probe.kind == "clamd":
+                return Scanner(name, unit.service.ready.probe.address, unit.tree.output.ring)
+        return None
+
     def spans(self) -> Sequence[Span]:
-        return self._spans()
+        return self._whole.blame()
+
+    def applies(self) -> Applies:
+        return self._whole.applies
+
+    def certificates(self) -> Mapping[str, float]:
+        plan = self._supervisor.plan
+        return {one.file: one.expires for one in plan.certificates} if plan else {}
 
     def accounts(self) -> int | None:
         return self._supervisor.plan.accounts if self._supervisor.plan else None

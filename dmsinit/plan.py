@@ -144,6 +144,13 @@ class Action(Record, frozen=True, omit_defaults=False):
     action: Literal["start", "stop", "restart", "reload"]
 
 
+class Certificate(Record, frozen=True):
+    """A certificate that the server shows to clients: `file`, and when it expires (Unix time)."""
+
+    file: str
+    expires: float
+
+
 class Plan(Record, frozen=True):
     """Everything that PID 1 needs to know; `services` stand in no particular order (see `start_order`)."""
 
@@ -156,6 +163,7 @@ class Plan(Record, frozen=True):
     accounts: int | None = None
     aliases: int | None = None
     """How many there are in the config volume; None where they are kept elsewhere."""
+    certificates: tuple[Certificate, ...] = ()
     watch: tuple[str, ...] = ()
     """Files and directories whose change runs the flow again."""
 

@@ -1,8 +1,10 @@
 """The running system as the control API and the metrics see it: the supervisor, the boot, and what went wrong."""
 
 import os
+import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, Literal
 
 import msgspec
@@ -12,8 +14,9 @@ from dmsinit.control.operations import Status
 from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
 from dmsinit.plan import Plan, actions
-from dmsinit.rendering import Rendered
-from dmsinit.supervisor import Event, OperationFailed, ServiceStatus, Span, Supervisor
+from dmsinit.problem import ProblemsFound
+from dmsinit.rendering import NoAccounts, Rendered
+from dmsinit.supervisor import Applies, Event, OperationFailed, ServiceStatus, Span, Supervisor
 from dmsinit.supervisor.handover import VERSION, Handover
 from dmsinit.supervisor.supervisor import resident_bytes
 
@@ -33,7 +36,9 @@ class System:
         self.executions = 1
         self.phases: list[Span] = []
         self.problems: list[str] = []
-        observation = Observation(supervisor, self.blame)
+        self.applies = Applies()
+        self.clients: set[socket.socket] = set()
+        observation = Observation(supervisor, self)
         self._metrics = Metrics(observation, version=__version__, release=os.environ.get("DMS_RELEASE", ""))
         self.render: Callable[[str], Awaitable[Rendered]] | None = None
         self.change: Callable[[], Awaitable[Mapping[str, object]]] | None = None
@@ -122,6 +127,25 @@ class System:
             return await self.plan_changes(diff=False)
         return await self.change()
 
+    @contextmanager
+    def applying(self) -> Iterator[None]:
+        """Note what becomes of the apply that is carried out inside, and how long it takes."""
+        began, applies = time.monotonic(), self.applies
+        try:
+            yield
+            applies.success += 1
+            applies.in_force = True
+        except (ProblemsFound, NoAccounts):
+            applies.invalid += 1
+            applies.in_force = False
+            raise
+        except Exception:
+            applies.failed += 1
+            applies.in_force = False
+            raise
+        finally:
+            applies.last_seconds = time.monotonic() - began
+
     # Across a re-execution
 
     def hand_over(self) -> Handover:
@@ -142,12 +166,15 @@ class System:
             units=supervisor.hand_over(),
             events=list(events.recent),
             counts=[(*key, count) for key, count in events.counts.items()],
+            applies=self.applies,
+            problems=self.problems,
         )
 
     def take_over(self, given: Handover) -> None:
         """Go on where a predecessor stood."""
         self.executions = given.executions + 1
         self.began, self.fqdn, self.phases = given.began, given.fqdn, given.phases
+        self.applies, self.problems = given.applies, given.problems
         self.state = "ready" if given.state == "ready" else "booting"
         events = self.supervisor.world.events
         events.recent.extend(given.events)

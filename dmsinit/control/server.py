@@ -25,20 +25,24 @@ async def serve(
     answer: Answer,
     *,
     max_clients: int = MAX_CLIENTS,
+    clients: set[socket.socket] | None = None,
     deadlines: Deadlines = Deadlines(),  # noqa: B008 -- immutable
 ) -> None:
     """Answer every client of a listening, non-blocking socket until cancelled; then hang up on all and close it.
 
     Clients beyond `max_clients` wait in the kernel's backlog. When no descriptor is left, accepting rests for a second.
+    `clients` holds the connections of those that are there.
     """
     slots = asyncio.Semaphore(max_clients)
+    present = set() if clients is None else clients
     try:
-        async with asyncio.TaskGroup() as clients:
+        async with asyncio.TaskGroup() as tasks:
             while True:
                 await slots.acquire()
                 connection = await _accept(listener)
-                client = clients.create_task(_attend(connection, answer, deadlines))
-                client.add_done_callback(partial(_leave, connection, slots))
+                present.add(connection)
+                client = tasks.create_task(_attend(connection, answer, deadlines))
+                client.add_done_callback(partial(_leave, connection, present, slots))
     finally:
         listener.close()
 
@@ -58,7 +62,10 @@ async def _accept(listener: socket.socket) -> socket.socket:
             return connection
 
 
-def _leave(connection: socket.socket, slots: asyncio.Semaphore, _client: asyncio.Task[None]) -> None:
+def _leave(
+    connection: socket.socket, present: set[socket.socket], slots: asyncio.Semaphore, _client: asyncio.Task[None]
+) -> None:
+    present.discard(connection)
     connection.close()  # here, because a task that is cancelled before its first step runs nothing of its own
     slots.release()
 

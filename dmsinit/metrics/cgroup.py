@@ -78,3 +78,13 @@ def read(hierarchy: Hierarchy) -> Memory | None:
     limit = math.inf if limit_text == "max" or int(limit_text) >= _UNLIMITED_BYTES else float(limit_text)
     cache = next((int(line.split()[1]) for line in stat.splitlines() if line.startswith(f"{inactive} ")), 0)
     return Memory(usage, limit, max(0, usage - cache))
+
+
+def oom_kills(hierarchy: Hierarchy) -> int | None:
+    """Return how many processes of the container the OOM killer has ended; None when it is not counted (old v1)."""
+    file = "memory.oom_control" if hierarchy.version == 1 else "memory.events"
+    try:
+        lines = (hierarchy.directory / file).read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)

@@ -1,9 +1,10 @@
 """What metrics are made of: the supervisor's memory, asked at each scrape. The composition root implements Source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from dmsinit.supervisor.status import ServiceStatus, Span
+from dmsinit.supervisor.lag import Lag
+from dmsinit.supervisor.status import Applies, ServiceStatus, Span
 
 
 class Milter(NamedTuple):
@@ -13,8 +14,29 @@ class Milter(NamedTuple):
     handshake_seconds: float | None
 
 
+class Scanner(NamedTuple):
+    """The service that speaks clamd's protocol: where it answers, and its last lines."""
+
+    name: str
+    address: str
+    lines: Iterable[str]
+
+
 class Source(Protocol):
     """Everything that the first collectors read. Nothing here may block or start a process."""
+
+    @property
+    def lag(self) -> Lag:
+        """How late the event loop is."""
+
+    def ready(self) -> bool:
+        """Return whether everything that should run does."""
+
+    def started_at(self) -> float:
+        """Return when the container started, as Unix time."""
+
+    def control_clients(self) -> int:
+        """Return how many clients the control socket has."""
 
     def services(self) -> Sequence[ServiceStatus]:
         """Return all services, the disabled ones included."""
@@ -28,11 +50,23 @@ class Source(Protocol):
     def exits(self) -> Mapping[tuple[str, str], int]:
         """Return how often each (service, reason) ended since PID 1 began."""
 
+    def log_bytes(self) -> Mapping[str, int]:
+        """Return how many bytes each service wrote on its output."""
+
     def milters(self) -> Mapping[str, Milter]:
         """Return the last probe result of each service whose probe is a milter's handshake."""
 
+    def scanner(self) -> Scanner | None:
+        """Return the enabled service whose probe is clamd's, or None."""
+
     def spans(self) -> Sequence[Span]:
         """Return the stretches of the boot."""
+
+    def applies(self) -> Applies:
+        """Return what became of changes of the configuration."""
+
+    def certificates(self) -> Mapping[str, float]:
+        """Return when each certificate (file) of the server expires, as Unix time."""
 
     def accounts(self) -> int | None:
         """Return the number of mail accounts; None where they are not in the config volume."""

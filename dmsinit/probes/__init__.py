@@ -1,7 +1,8 @@
 """Does it answer? One function for each kind of probe, with one timeout around all of them.
 
-`ask` is all that others need. Kinds `process` and `notify` are not asked here: the supervisor knows by itself whether
-a process lives and what it notified. A probe never resolves names, starts no thread, and keeps no state.
+`ask` is all that most need; `connect` and `read_line` are for other questions to a daemon. Kinds `process` and `notify`
+are not asked here: the supervisor knows by itself whether a process lives and what it notified. A probe never resolves
+names, starts no thread, and keeps no state.
 """
 
 import asyncio

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from dmsinit.plan import Certificate
 from dmsinit.problem import Problem
 from dmsinit.render.paths import Root
 from dmsinit.render.processes import Job, run_all
@@ -48,6 +50,18 @@ class Making:
         except OSError as error:
             return [Problem(self._cert, f"cannot be written: {error.strerror}", "make its directory writable")]
         return []
+
+
+class Expiries:
+    """The expiry dates that openssl reads from certificates; a file that cannot be read (yet) has none."""
+
+    def __init__(self, files: Iterable[str], root: Root) -> None:
+        self._jobs = {file: Job(["openssl", "x509", "-noout", "-enddate", "-in", root(file)]) for file in files}
+
+    def read(self) -> tuple[Certificate, ...]:
+        """Wait for openssl and return what it found."""
+        ends = {file: _date(job.wait().stdout.strip().removeprefix("notAfter=")) for file, job in self._jobs.items()}
+        return tuple(Certificate(file=file, expires=end.timestamp()) for file, end in ends.items() if end)
 
 
 def check(pairs: list[Pair], root: Root) -> tuple[list[Problem], list[Problem]]:

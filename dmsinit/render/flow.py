@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from dmsinit.log import Log, timestamp
-from dmsinit.plan import Plan, Service
+from dmsinit.plan import Certificate, Plan, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import build, certificate, mailboxes, manifest, overrides, prepare, services, state, validate
 from dmsinit.render.atomic import replace_file
@@ -111,13 +111,14 @@ class Run:
         planned = None if start else self._services(inputs, templates)
         with self._phase("install"):
             result = self._install(inputs, stage, start)
+        expiries = certificate.Expiries(inputs.certificate.files, self._root)
         if start:
             self._announce(inputs)
             self._show_settings(inputs)
         with self._phase("services"):
             planned = planned or self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
-        self._report.plan(_plan(inputs, planned), changes)
+        self._report.plan(_plan(inputs, planned, expiries.read()), changes)
         if self._mode is not Mode.PLAN:
             forget_noted(self._root)
         return EX_OK
@@ -269,7 +270,7 @@ def _alias_database(stage: Stage, result: Result, root: Root) -> list[Problem]:
     return [Problem(validate.ALIASES, outcome.complaint, "correct it")] if outcome.code else []
 
 
-def _plan(inputs: Inputs, planned: tuple[Service, ...]) -> Plan:
+def _plan(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Certificate, ...]) -> Plan:
     settings = inputs.settings
     return Plan(
         fqdn=inputs.host.fqdn,
@@ -280,5 +281,6 @@ def _plan(inputs: Inputs, planned: tuple[Service, ...]) -> Plan:
         metrics_listen=settings.metrics_listen,
         accounts=len(inputs.volume.accounts) if settings.account_provisioner == "FILE" else None,
         aliases=len(inputs.volume.aliases) if settings.account_provisioner == "FILE" else None,
+        certificates=certificates,
         watch=inputs.watch(),
     )

@@ -66,6 +66,11 @@ class Choice:
     warnings: list[Problem] = field(default_factory=list)
     watch: list[str] = field(default_factory=list)
 
+    @property
+    def files(self) -> list[str]:
+        """The certificates that clients see, where a person keeps them: not our copies."""
+        return list(dict.fromkeys(pair.cert for pair in self.pairs)) or [self.tls.cert]
+
     def require(self, root: Root, where: str, paths: list[str], remedy: str) -> bool:
         """Report all missing files of `paths` at once; return whether none is missing."""
         missing = [path for path in paths if root.read_size(path) is None]

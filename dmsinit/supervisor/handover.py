@@ -13,7 +13,7 @@ import msgspec
 
 from dmsinit.plan import Plan
 from dmsinit.supervisor.states import State
-from dmsinit.supervisor.status import Death, Event, Span
+from dmsinit.supervisor.status import Applies, Death, Event, Span
 
 VERSION: Final = 1
 MEMFD_NAME: Final = "dmsinit-handover"
@@ -60,6 +60,8 @@ class Handover(msgspec.Struct, kw_only=True):
     units: list[UnitState]
     events: list[Event]
     counts: list[tuple[str, str, str, int]]
+    applies: Applies = msgspec.field(default_factory=Applies)
+    problems: list[str] = []
 
 
 class Incompatible(Exception):

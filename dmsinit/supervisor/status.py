@@ -42,6 +42,20 @@ class ServiceStatus(msgspec.Struct, kw_only=True):
     """What the service says of itself by sd_notify (STATUS=)."""
 
 
+class Applies(msgspec.Struct, kw_only=True):
+    """What became of changes of the configuration since the container started.
+
+    `invalid` ones were refused, and changed nothing; `failed` ones were valid, and a service did not take them.
+    `in_force` tells whether the last one was carried out, `last_seconds` how long it took.
+    """
+
+    success: int = 0
+    invalid: int = 0
+    failed: int = 0
+    last_seconds: float = 0.0
+    in_force: bool = True
+
+
 class Event(msgspec.Struct, kw_only=True):
     """One transition of one service; `from` and `to` are States, `reason` is a Reason."""
 

@@ -378,3 +378,19 @@ async def test_without_descriptors_accepting_rests_and_comes_back(
     client.close()
     server.cancel()
     await asyncio.gather(server, return_exceptions=True)
+
+
+async def test_the_clients_that_are_there_can_be_counted(tmp_path: Path) -> None:
+    site = Site(tmp_path / "control.sock", System())
+    clients: set[socket.socket] = set()
+    server = asyncio.ensure_future(serve(unix_listener(site.path), site.api.control, clients=clients))
+    reader, writer = await site.connect()
+    writer.write(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    assert len(clients) == 1
+    writer.close()
+    async with asyncio.timeout(20):
+        while clients:  # noqa: ASYNC110 -- the server has yet to see that the client has gone
+            await asyncio.sleep(0)
+    server.cancel()
+    await asyncio.gather(server, return_exceptions=True)

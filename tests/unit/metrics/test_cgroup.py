@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dmsinit.metrics.cgroup import Hierarchy, Memory, locate, read
+from dmsinit.metrics.cgroup import Hierarchy, Memory, locate, oom_kills, read
 
 V2_PRIVATE = "31 30 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate"
 V1_OF_DOCKER = (
@@ -49,3 +49,12 @@ def test_v1_files_are_read(tmp_path: Path) -> None:
 
 def test_without_files_there_is_no_answer(tmp_path: Path) -> None:
     assert read(Hierarchy(2, tmp_path)) is None
+
+
+def test_oom_kills_are_read_from_both_versions(tmp_path: Path) -> None:
+    (tmp_path / "memory.events").write_text("low 0\nmax 17\noom 3\noom_kill 2\noom_group_kill 0\n")
+    (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 4\n")
+    assert oom_kills(Hierarchy(2, tmp_path)) == 2
+    assert oom_kills(Hierarchy(1, tmp_path)) == 4
+    (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\n")
+    assert oom_kills(Hierarchy(1, tmp_path)) is None

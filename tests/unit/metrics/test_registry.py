@@ -1,69 +1,14 @@
 """The metrics of a small system with one real process."""
 
 import asyncio
-import os
-from collections.abc import Mapping, Sequence
+import time
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
-from prometheus_client.parser import text_string_to_metric_families
 
-from dmsinit.metrics.registry import EXIT_REASONS, RESTART_REASONS, Metrics
-from dmsinit.metrics.source import Milter
+from dmsinit.metrics.registry import Metrics
+from dmsinit.metrics.services import EXIT_REASONS, RESTART_REASONS
 from dmsinit.supervisor.states import State
-from dmsinit.supervisor.status import ServiceStatus, Span
-
-
-def service(name: str, state: str, *, enabled: bool = True) -> ServiceStatus:
-    return ServiceStatus(
-        name=name, description="", state=state, reason="boot", detail="", pid=None, uptime_seconds=None, restarts=0,
-        memory_bytes=None, waiting_for=[], last_exit=None, deaths=[], since="", ready_seconds=0.5 if enabled else None,
-        enabled=enabled, processes=0,
-    )  # fmt: skip
-
-
-class System:
-    """A Source whose service `self` is this very process."""
-
-    def __init__(self) -> None:
-        self.looks = 0
-
-    def services(self) -> Sequence[ServiceStatus]:
-        return [service("self", "ready"), service("down", "failed"), service("off", "disabled", enabled=False)]
-
-    def pids(self) -> Mapping[str, Sequence[int]]:
-        self.looks += 1
-        return {"self": [os.getpid()]}
-
-    def restarts(self) -> Mapping[tuple[str, str], int]:
-        return {("self", "oom-killed"): 2}
-
-    def exits(self) -> Mapping[tuple[str, str], int]:
-        return {("down", "exited"): 5}
-
-    def milters(self) -> Mapping[str, Milter]:
-        return {"opendkim": Milter(True, 0.002), "opendmarc": Milter(False, None)}
-
-    def spans(self) -> Sequence[Span]:
-        return [
-            Span(name="render", kind="phase", began=0.5, ended=0.75),
-            Span(name="self", kind="service", began=0.75, ended=0.8),
-            Span(name="install", kind="phase", began=0.9),
-        ]
-
-    def accounts(self) -> int | None:
-        return 7
-
-    def aliases(self) -> int | None:
-        return None
-
-
-Samples = dict[tuple[str, tuple[str, ...]], float]
-
-
-async def scrape(metrics: Metrics) -> Samples:
-    text = (await metrics.render()).decode()
-    families = text_string_to_metric_families(text)
-    return {(one.name, tuple(one.labels.values())): one.value for family in families for one in family.samples}
+from tests.support.metrics import System, scrape
 
 
 async def test_every_known_label_set_is_there_from_the_start() -> None:
@@ -74,9 +19,11 @@ async def test_every_known_label_set_is_there_from_the_start() -> None:
         assert {("dms_service_restarts_total", (name, reason)) for reason in RESTART_REASONS} <= samples.keys()
         assert {("dms_service_exits_total", (name, reason)) for reason in EXIT_REASONS} <= samples.keys()
         assert {("dms_service_memory_bytes", (name, kind)) for kind in ("rss", "pss", "swap")} <= samples.keys()
-        for metric in ("cpu_seconds_total", "processes", "open_fds", "ready_seconds", "up"):
+        for metric in ("cpu_seconds_total", "processes", "open_fds", "ready_seconds", "up", "log_bytes_total"):
             assert (f"dms_service_{metric}", (name,)) in samples
+        assert ("dms_oom_kills_total", (name,)) in samples
     assert ("dms_service_processes", ("off",)) not in samples
+    assert {("dms_apply_total", (result,)) for result in ("success", "invalid", "failed")} <= samples.keys()
 
 
 async def test_values_are_those_of_the_source_and_the_kernel() -> None:
@@ -94,6 +41,20 @@ async def test_values_are_those_of_the_source_and_the_kernel() -> None:
     assert samples["dms_milter_up", ("opendkim",)] == 1
     assert samples["dms_milter_handshake_seconds", ("opendkim",)] == 0.002
     assert samples["dms_milter_handshake_seconds", ("opendmarc",)] == 0
+    assert samples["dms_oom_kills_total", ("down",)] == 1
+    assert samples["dms_oom_kills_total", ("self",)] == 0
+    assert samples["dms_service_log_bytes_total", ("self",)] == 1234
+    assert samples["dms_apply_total", ("invalid",)] == 2
+    assert samples["dms_apply_duration_seconds", ()] == 0.25
+    assert samples["dms_configuration_in_force", ()] == 0
+    assert samples["dms_tls_certificate_expiry_timestamp_seconds", ("/etc/dms/tls/cert",)] == 1_900_000_000
+    assert samples["dms_ready", ()] == 0
+    assert samples["dms_control_clients", ()] == 3
+    assert samples["dms_process_start_time_seconds", ()] == 1_700_000_000
+    assert samples["dms_process_resident_memory_bytes", ()] > 2**20
+    assert samples["dms_process_cpu_seconds_total", ()] > 0
+    assert 0 < samples["dms_process_open_fds", ()] < samples["dms_process_max_fds", ()]
+    assert samples["dms_clamav_memory_bytes", ()] == 0
     assert samples["dms_accounts", ()] == 7
     assert ("dms_aliases", ()) not in samples
 
@@ -121,3 +82,12 @@ async def test_a_scraper_that_goes_away_takes_no_other_with_it() -> None:
     await asyncio.sleep(0)
     gone.cancel()
     assert b"dms_service_up" in await stays
+
+
+async def test_whoever_holds_up_the_event_loop_during_a_scrape_is_seen() -> None:
+    system = System()
+    metrics = Metrics(system, version="1", release="edge")
+    scraping = asyncio.ensure_future(scrape(metrics))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(time.sleep, 0.05)
+    assert 0.05 <= (await scraping)["dms_event_loop_lag_seconds", ()] < 1

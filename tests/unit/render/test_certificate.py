@@ -1,9 +1,10 @@
 """Making and checking certificates with the real openssl."""
 
 import subprocess
+import time
 from pathlib import Path
 
-from dmsinit.render.certificate import Making, check
+from dmsinit.render.certificate import VALIDITY_DAYS, Expiries, Making, check
 from dmsinit.render.tls import Pair
 
 from .conftest import System
@@ -95,3 +96,11 @@ def test_failing_to_make_one_is_a_problem(system: System) -> None:
     problems = Making(FQDN, "/tls/cert.pem", "/tls/key.pem", system.root).finish()
     assert [problem.where for problem in problems] == ["SSL_TYPE"]
     assert not system.path("/tls/cert.pem").exists()
+
+
+def test_expiry_dates_are_read_where_there_are_some(system: System) -> None:
+    pair = make(system)
+    system.write("/tls/nonsense", "nonsense")
+    (found,) = Expiries([pair.cert, "/tls/nonsense", "/tls/missing"], system.root).read()
+    assert found.file == pair.cert
+    assert abs(found.expires - (time.time() + VALIDITY_DAYS * 86400)) < 60
