@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 
 from dmsinit import __version__, succession
+from dmsinit.configuration import Configuration
 from dmsinit.control.api import Api
 from dmsinit.control.listeners import ListenError, tcp_listener, unix_listener
 from dmsinit.control.messages import Request
@@ -21,7 +22,7 @@ from dmsinit.control.server import serve
 from dmsinit.inotify import Watcher
 from dmsinit.log import Log, from_environment
 from dmsinit.problem import ProblemsFound
-from dmsinit.rendering import MissingHostName, NoAccounts, Rendered, RenderFailed, finish
+from dmsinit.rendering import Conversation, MissingHostName, NoAccounts, Rendered, RenderFailed
 from dmsinit.spawn import RenderProcess, start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
 from dmsinit.supervisor.handover import Handover
@@ -55,7 +56,7 @@ class Init:
         self.supervisor = Supervisor(World(self.children, log, environment, SERVICE_LOGS))
         self.system = System(self.supervisor, began)
         self._watcher = Watcher()
-        self._applying = asyncio.Lock()
+        self.configuration = Configuration(self.system, self.children, self._watcher, log)
         self._flow = anyio.CancelScope()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
@@ -105,10 +106,11 @@ class Init:
             except Exception:  # noqa: BLE001 - a defect at boot ends the container in order, with its cause
                 self._give_up(f"defect at boot:\n{traceback.format_exc()}", EX_SOFTWARE)
             else:
-                self.system.render, self.system.change, self.system.reexec = self._render, self.apply, self.reexec
+                self.system.render, self.system.change = self.configuration.render, self.configuration.apply
+                self.system.reexec = self.reexec
                 group.start_soon(self._guarded, "metrics port", self._serve_metrics)
                 group.start_soon(self._guarded, "announcing", self._announce)
-                await self._guarded("watching the configuration", self._watch)
+                await self._guarded("watching the configuration", self.configuration.watch)
 
     async def _boot(self, rendering: RenderProcess) -> None:
         """Settings → render → Plan → converge, for the first time."""
@@ -128,7 +130,7 @@ class Init:
         deadline = time.monotonic() + ACCOUNT_WAIT_SECONDS
         while True:
             try:
-                return await finish(rendering, self.children, self._run_user_patches)
+                return await Conversation(rendering, self.children, self._run_user_patches).finish()
             except NoAccounts:
                 await self._account_added(deadline)
                 rendering = start_render("--boot")
@@ -163,42 +165,6 @@ class Init:
         self.system.state = "ready"
         self.log.info(f"{self.system.fqdn} is up and running")
         self.supervisor.come_up()
-
-    # Watch and converge
-
-    async def _watch(self) -> None:
-        """Carry out every change of a watched file, one at a time."""
-        assert self.supervisor.plan is not None  # noqa: S101 - set by the boot, for mypy
-        self._watcher.watch(self.supervisor.plan.watch)
-        while True:
-            names = await self._watcher.changed()
-            self.log.debug(f"changed in the configuration: {', '.join(sorted(names))}")
-            try:
-                await self.apply()
-            except (ProblemsFound, NoAccounts, RenderFailed, OperationFailed) as error:
-                self.system.problems = [f"the last change of the configuration is not in force: {error}"]
-                self.log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
-
-    async def apply(self) -> Mapping[str, object]:
-        """Run the flow again; return the changed files and what was done to services."""
-        async with self._applying:
-            with self.system.applying():
-                return await self._apply()
-
-    async def _apply(self) -> Mapping[str, object]:
-        began = time.monotonic()
-        rendered = await self._render("--apply")
-        done = await self.supervisor.converge(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
-        self._watcher.watch(rendered.plan.watch)
-        self.system.problems = []
-        if rendered.changes or done:
-            what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
-            took = time.monotonic() - began
-            self.log.info(f"configuration applied in {took:.2f} s: {len(rendered.changes)} files, {what}")
-        return {"changes": rendered.changes, "actions": done}
-
-    async def _render(self, mode: str) -> Rendered:
-        return await finish(start_render(mode), self.children)
 
     # Hosting
 
@@ -252,7 +218,7 @@ class Init:
 
     async def _hand_over(self, group: anyio.abc.TaskGroup) -> Handover:
         """Let go of everything, and return what the successor has to know. From here on no signal is lost."""
-        async with self._applying:
+        async with self.configuration.busy:
             with anyio.move_on_after(SHUTDOWN_SECONDS):
                 await self.supervisor.until_transferable()
         signal.pthread_sigmask(signal.SIG_BLOCK, succession.HANDED_SIGNALS)

@@ -28,7 +28,8 @@ _BUFFER_BYTES: Final = 65536
 class Watcher:
     """Watches paths; `changed` returns after something happened to them and `settle_seconds` of quiet.
 
-    A path may be a file (existing or not) or a directory, whose every entry then counts.
+    A path may be a file or a directory, whose every entry then counts. What does not exist is watched for where it would
+    appear; what is replaced as a whole, by a rename or a new symbolic link, has changed too.
     """
 
     def __init__(self, *, settle_seconds: float = 0.05, longest_settle_seconds: float = 0.5) -> None:
@@ -50,11 +51,10 @@ class Watcher:
         for path in paths:
             if os.path.isdir(path):
                 wanted[path] = None
-            else:
-                directory, name = os.path.split(path)
-                names = wanted.setdefault(directory, set())
-                if names is not None:
-                    names.add(os.fsencode(name))
+            directory, name = _nearest(path)
+            names = wanted.setdefault(directory, set())
+            if names is not None:
+                names.add(os.fsencode(name))
         for directory in self._descriptors.keys() - wanted.keys():
             descriptor = self._descriptors.pop(directory)
             self._names.pop(descriptor, None)
@@ -108,3 +108,11 @@ class Watcher:
             if names is None or name in names:
                 self._seen.add(os.fsdecode(name))
                 self._event.set()
+
+
+def _nearest(path: str) -> tuple[str, str]:
+    """Return the nearest directory above `path` that exists, and the name in it that leads there."""
+    directory, name = os.path.split(path)
+    while not os.path.isdir(directory) and directory not in ("", "/"):
+        directory, name = os.path.split(directory)
+    return directory or "/", name

@@ -5,6 +5,7 @@ The protocol (JSON objects, one a line, on the child's standard output) is descr
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,7 +15,7 @@ import msgspec
 from dmsinit.plan import Change, Plan
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.spawn import RenderProcess
-from dmsinit.supervisor import Children, Span
+from dmsinit.supervisor import Children, Exit, Span
 
 _LINE_BYTES: Final = 16 * 1024 * 1024
 """The Plan is one line; a hundred services with long environments stay far below."""
@@ -30,6 +31,10 @@ class NoAccounts(Exception):
     """There is no account yet, and without one nobody can use the server."""
 
 
+class Unchanged(Exception):
+    """No watched file differs from when it was read last: an event that means nothing."""
+
+
 class RenderFailed(Exception):
     """The child ended without a result: a defect, or somebody killed it."""
 
@@ -41,48 +46,88 @@ class Rendered:
     plan: Plan
     changes: list[Change]
     phases: list[Span] = field(default_factory=list)
+    diffs: dict[str, str] = field(default_factory=dict)
 
 
-async def finish(
-    process: RenderProcess, children: Children, installed: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
-) -> Rendered:
-    """See a run through: call `installed` when files are in place and the child waits; return what it brought.
+Installed = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-    Raises ProblemsFound (or MissingHostName), NoAccounts, RenderFailed. Cancelling ends the child.
+
+@dataclass
+class Conversation:
+    """One run of the child, from its first message to its end.
+
+    `installed` is called when files are in place and the child waits; `heard` with what the log of the change detection
+    shall say.
     """
-    child = children.adopt(process.pid)
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=_LINE_BYTES)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(process.stdout, "rb", 0)
-    )
-    phases: list[Span] = []
-    result: Rendered | None = None
-    try:
-        async for line in reader:
-            message = msgspec.json.decode(line)
-            kind = message["type"]
-            if kind == "phase":
-                if not phases:
-                    phases.append(Span(name="interpreter", kind="phase", began=process.began, ended=message["began"]))
-                phases.append(Span(name=message["name"], kind="phase", began=message["began"], ended=message["ended"]))
-            elif kind == "waiting":
-                raise NoAccounts
-            elif kind == "invalid":
+
+    process: RenderProcess
+    children: Children
+    installed: Installed | None = None
+    heard: Callable[[str], None] = lambda line: None
+    _phases: list[Span] = field(default_factory=list)
+    _result: Rendered | None = None
+    _verdict: Exception | None = None
+
+    async def finish(self) -> Rendered:
+        """See the run through, and return what it brought.
+
+        Raises ProblemsFound (or MissingHostName), NoAccounts, Unchanged, RenderFailed. Cancelling ends the child.
+        """
+        ended = await self._converse()
+        if self._verdict is not None:
+            raise self._verdict
+        if self._result is None or not ended.success:
+            raise RenderFailed(f"rendering ended with {ended}; its last log lines say why")
+        return self._result
+
+    async def roll_back(self) -> None:
+        """See `dmsinit render --roll-back` through; RenderFailed when files could not be put back."""
+        ended = await self._converse()
+        if not ended.success:
+            raise RenderFailed(f"the previous files could not be put back ({self._verdict or ended})")
+
+    async def _converse(self) -> Exit:
+        """Hear everything the child says, and how it ended; it is never ended while it tidies up after a refusal."""
+        child = self.children.adopt(self.process.pid)
+        reader = asyncio.StreamReader(limit=_LINE_BYTES)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(self.process.stdout, "rb", 0)
+        )
+        try:
+            async for line in reader:
+                await self._hear(msgspec.json.decode(line))
+            return await child.wait()
+        finally:
+            child.send_signal(signal.SIGTERM)
+            transport.close()
+            os.close(self.process.stdin)
+
+    async def _hear(self, message: Mapping[str, Any]) -> None:
+        match message["type"]:
+            case "phase":
+                self._note_phase(message)
+            case "waiting":
+                self._verdict = NoAccounts()
+            case "unchanged":
+                self._verdict = Unchanged()
+            case "invalid":
                 problems = [Problem(p["where"], p["cause"], p.get("remedy", "")) for p in message["problems"]]
-                raise (MissingHostName if message.get("fqdn_missing") else ProblemsFound)(problems)
-            elif kind == "installed":
-                if installed is not None:
-                    await installed(message)
-                os.write(process.stdin, b"\n")
-            elif kind == "plan":
+                self._verdict = (MissingHostName if message.get("fqdn_missing") else ProblemsFound)(problems)
+            case "installed":
+                if self.installed is not None:
+                    await self.installed(message)
+                os.write(self.process.stdin, b"\n")
+            case "note":
+                self.heard(message["text"])
+            case "changed":
+                self.heard(f"change detected: {', '.join(message['paths'])}")
+            case "plan":
                 plan = msgspec.convert(message["plan"], Plan)
-                result = Rendered(plan, msgspec.convert(message["changes"], list[Change]), phases)
-        ended = await child.wait()
-    finally:
-        child.send_signal(15)
-        transport.close()
-        os.close(process.stdin)
-    if result is None or not ended.success:
-        raise RenderFailed(f"rendering ended with {ended}; its last log lines say why")
-    return result
+                changes = msgspec.convert(message["changes"], list[Change])
+                self._result = Rendered(plan, changes, self._phases, message.get("diffs", {}))
+
+    def _note_phase(self, message: Mapping[str, Any]) -> None:
+        name, began, ended = message["name"], message["began"], message["ended"]
+        if not self._phases:
+            self._phases.append(Span(name="interpreter", kind="phase", began=self.process.began, ended=began))
+        self._phases.append(Span(name=name, kind="phase", began=began, ended=ended))

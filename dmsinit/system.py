@@ -15,7 +15,7 @@ from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
 from dmsinit.plan import Plan, actions
 from dmsinit.problem import ProblemsFound
-from dmsinit.rendering import NoAccounts, Rendered
+from dmsinit.rendering import NoAccounts, Rendered, Unchanged
 from dmsinit.supervisor import Applies, Event, OperationFailed, ServiceStatus, Span, Supervisor
 from dmsinit.supervisor.handover import VERSION, Handover
 from dmsinit.supervisor.supervisor import resident_bytes
@@ -117,9 +117,9 @@ class System:
         """Return what an apply would change. While the server boots, the boot itself is the apply: nothing."""
         if self.render is None or self.state == "booting":
             return NOTHING
-        rendered = await self.render("--plan")
+        rendered = await self.render("--diff" if diff else "--plan")
         todo = actions(self.supervisor.plan, rendered.plan, rendered.changes)
-        return {"changes": rendered.changes, "actions": todo}
+        return {"changes": rendered.changes, "actions": todo, **({"diffs": rendered.diffs} if diff else {})}
 
     async def apply(self, *, dry_run: bool) -> Mapping[str, object]:
         """Run the flow again: render, validate, install, converge."""
@@ -135,6 +135,8 @@ class System:
             yield
             applies.success += 1
             applies.in_force = True
+        except Unchanged:
+            raise
         except (ProblemsFound, NoAccounts):
             applies.invalid += 1
             applies.in_force = False

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import networks, tls
+from dmsinit.render import networks, tls, watched
 from dmsinit.render.host import Host, nameservers, qualified_name
 from dmsinit.render.networks import Networks
-from dmsinit.render.paths import LOCAL_SERVICES, VOLUME, Root
+from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.tls import Choice
 from dmsinit.settings import Settings, SettingsRefused, load
 from dmsinit.volume import Volume, read
@@ -32,6 +32,12 @@ class Inputs:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
+    """Files and directories whose change runs the flow again."""
+    snapshot: str = ""
+    """What the watched files looked like just before they were read."""
+    silent_file_system: str = ""
+    """The type of a file system below them that sends no events."""
 
     @property
     def waits_for_accounts(self) -> bool:
@@ -52,11 +58,9 @@ class Inputs:
             "release": self.settings.dms_release,
             "overrides": self.overrides,
             "generated": GENERATED,
+            "watched": self.watched,
+            "silent_file_system": self.silent_file_system,
         }
-
-    def watch(self) -> tuple[str, ...]:
-        """Return the files and directories outside our own whose change runs the flow again."""
-        return tuple(dict.fromkeys((VOLUME, LOCAL_SERVICES, *self.certificate.watch)))
 
 
 class Invalid(ProblemsFound):
@@ -74,10 +78,10 @@ class Invalid(ProblemsFound):
 def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
     """Return the inputs; Invalid when there are no usable settings."""
     problems: list[Problem] = []
-    volume = _read(root, problems)
     try:
         loaded = load(environ, fqdn=qualified_name(root))
     except SettingsRefused as refused:
+        _read(root, problems)
         raise Invalid(
             [*refused.problems, *problems], refused.warnings, refused.notes,
             fqdn_missing=refused.fqdn_missing,
@@ -90,12 +94,17 @@ def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
     )  # fmt: skip
     if settings.ssl_type == "letsencrypt":
         warnings += _from_traefik(settings, root)
+    # The snapshot before the files themselves: what changes in between differs from it, and is an event of its own.
+    observed = watched.paths(settings, tls.sources(settings, settings.fqdn, settings.domain), root)
+    snapshot = watched.snapshot(observed, root)
+    volume = _read(root, problems)
     certificate = tls.choose(settings, settings.fqdn, settings.domain, root)
     problems += [*found.problems, *certificate.problems]
     warnings += [*volume.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), tuple(problems), tuple(warnings), loaded.notes,
+        observed, snapshot, watched.silent_file_system(observed, root),
     )  # fmt: skip
 
 

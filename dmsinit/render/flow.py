@@ -12,12 +12,36 @@ from typing import Final
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Certificate, Plan, Service
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import build, certificate, mailboxes, manifest, overrides, prepare, services, state, validate
+from dmsinit.render import (
+    build,
+    certificate,
+    mailboxes,
+    manifest,
+    overrides,
+    prepare,
+    previous,
+    services,
+    state,
+    validate,
+    watched,
+)
+from dmsinit.render.alone import alone
 from dmsinit.render.atomic import replace_file
 from dmsinit.render.context import Inputs, Invalid, gather
 from dmsinit.render.install import Installer, Result, forget_noted
 from dmsinit.render.owners import changes_of
-from dmsinit.render.paths import LOGS, RENDERED, STAGED, TEMPLATE_CACHE, TEMPLATES, VOLUME, WORK, Root, mount_points
+from dmsinit.render.paths import (
+    LOGS,
+    RENDERED,
+    SNAPSHOT,
+    STAGED,
+    TEMPLATE_CACHE,
+    TEMPLATES,
+    VOLUME,
+    WORK,
+    Root,
+    mount_points,
+)
 from dmsinit.render.processes import run
 from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
@@ -36,7 +60,10 @@ class Mode(StrEnum):
 
     BOOT = "boot"
     APPLY = "apply"
+    DETECT = "detect"
+    ROLL_BACK = "roll-back"
     PLAN = "plan"
+    DIFF = "diff"
     CHECK = "check"
     COMPILE = "compile"
 
@@ -52,12 +79,18 @@ class Run:
         self._report = report
         self._voice = Voice(log, root, Audience(mode))
         self._mounted: frozenset[str] = frozenset()
+        self._snapshot: str | None = None
 
     def go(self) -> int:
         """Carry the run out and return the exit code; problems are logged and reported, never raised."""
         if self._mode is Mode.COMPILE:
             return self._compile()
         try:
+            if self._mode is Mode.ROLL_BACK:
+                return self._roll_back()
+            if self._mode in (Mode.APPLY, Mode.DETECT):
+                with alone(self._root, self._report):
+                    return self._run()
             return self._run()
         except Invalid as invalid:
             self._voice.warn(invalid.warnings)
@@ -71,6 +104,10 @@ class Run:
         with self._phase("settings"):
             inputs = gather(self._root, self._environ)
         self._log.set_level(inputs.settings.log_level)
+        if self._mode is Mode.DETECT and not self._detected(inputs):
+            self._report.say("unchanged")
+            return EX_OK
+        self._snapshot = inputs.snapshot
         self._voice.warn(inputs.warnings)
         self._voice.note(inputs.notes)
         if inputs.waits_for_accounts and not inputs.problems and self._mode is Mode.BOOT:
@@ -82,10 +119,35 @@ class Run:
                 return self._check(inputs, templates, f"{directory}/staged")
         return self._render(inputs, templates)
 
+    def _detected(self, inputs: Inputs) -> bool:
+        """Tell which watched files have changed since they were read last; return whether any has."""
+        paths = watched.changed(inputs.snapshot, self._root)
+        if paths:
+            self._report.say("changed", paths=[path.removeprefix(f"{VOLUME}/") for path in paths])
+        return bool(paths)
+
+    def _handled(self) -> None:
+        """A change that was carried out or refused is no change any more; one whose run died is one again."""
+        if self._mode in (Mode.APPLY, Mode.DETECT) and self._snapshot is not None:
+            self._keep_snapshot(self._snapshot)
+
+    def _keep_snapshot(self, text: str) -> None:
+        if watched.changed(text, self._root) or not self._root.exists(SNAPSHOT):
+            replace_file(self._root(SNAPSHOT), text.encode(), mode=0o644, durable=False)
+
+    def _roll_back(self) -> int:
+        """Put the files of before the last apply back (PID 1 knows the Plan of then)."""
+        changes = previous.roll_back(self._root)
+        if validate.ALIASES in changes:
+            run(["postalias", f"hash:{self._root(validate.ALIASES)}"])
+        forget_noted(self._root)
+        self._report.say("rolled-back", paths=list(changes))
+        return EX_OK
+
     def _check(self, inputs: Inputs, templates: Templates, directory: str) -> int:
         stage, problems = self._stage(inputs, templates, directory)
         self._voice.warn(prepare.unknown_zone(inputs.settings.tz, self._root))
-        problems += self._verdict(inputs, self._start_checks(stage, directory))
+        problems += self._verdict(inputs, self._start_checks(stage, directory), problems)
         problems += self._early_services(inputs, templates)
         if problems:
             raise ProblemsFound(problems)
@@ -104,7 +166,7 @@ class Run:
             # Meanwhile: repairs that do no harm should the configuration be refused.
             self._voice.warn(start.before_files() if start and not problems else ())
             problems += self._early_services(inputs, templates)
-            problems += self._verdict(inputs, checks)
+            problems += self._verdict(inputs, checks, problems)
             problems += making.finish() if making else []
         if problems:
             raise ProblemsFound(problems)
@@ -118,10 +180,15 @@ class Run:
         with self._phase("services"):
             planned = planned or self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
-        self._report.plan(_plan(inputs, planned, expiries.read()), changes)
-        if self._mode is not Mode.PLAN:
+        self._handled()
+        self._report.plan(_plan(inputs, planned, expiries.read(), self._root), changes, result.diffs)
+        if not self._previews:
             forget_noted(self._root)
         return EX_OK
+
+    @property
+    def _previews(self) -> bool:
+        return self._mode in (Mode.PLAN, Mode.DIFF)
 
     def _stage(self, inputs: Inputs, templates: Templates, directory: str) -> tuple[Stage, list[Problem]]:
         stage, findings = build.build(inputs, templates, self._root)
@@ -136,8 +203,11 @@ class Run:
         stage.complete(directory, self._root)
         return validate.Checks(stage, directory)
 
-    def _verdict(self, inputs: Inputs, checks: validate.Checks) -> list[Problem]:
+    def _verdict(self, inputs: Inputs, checks: validate.Checks, known: Iterable[Problem]) -> list[Problem]:
+        """Return what the checkers find that is not `known` already, in better words, of the same line."""
+        places = {problem.where for problem in known if ":" in problem.where}
         verdict = checks.verdict()
+        verdict.problems = [problem for problem in verdict.problems if problem.where not in places]
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
         self._voice.warn([*verdict.warnings, *warnings])
         return verdict.problems + problems
@@ -162,14 +232,14 @@ class Run:
 
     def _make_certificate(self, inputs: Inputs) -> certificate.Making | None:
         tls = inputs.certificate.tls
-        if not inputs.certificate.make or self._mode is Mode.PLAN:
+        if not inputs.certificate.make or self._previews:
             return None
         return certificate.Making(inputs.host.fqdn, tls.cert, tls.key, self._root)
 
     def _install(self, inputs: Inputs, stage: Stage, start: "_Start | None") -> Result:
         installer = Installer(stage, self._root, fresh=start is not None, mounted=self._mounted)
-        if self._mode is Mode.PLAN:
-            return installer.preview()
+        if self._previews:
+            return installer.preview(inputs.settings.secrets() if self._mode is Mode.DIFF else None)
         result = installer.install()
         if build.FINGERPRINT in result.changes:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
@@ -182,6 +252,8 @@ class Run:
         patches = USER_PATCHES if os.path.isfile(self._root(USER_PATCHES)) else None
         self._report.say("installed", fqdn=inputs.host.fqdn, user_patches=patches)
         self._report.await_line()
+        # What user-patches.sh changes is no change that follows (behaviour 10).
+        self._keep_snapshot(watched.snapshot(inputs.watched, self._root) if patches else inputs.snapshot)
         prepare.mark_started(self._root, timestamp())
         replace_file(self._root(MAIL_LOG_OFFSET), str(self._mail_log_offset()).encode(), mode=0o644, durable=False)
 
@@ -193,6 +265,7 @@ class Run:
     def _refuse(self, problems: Iterable[Problem], *, fqdn_missing: bool = False) -> int:
         listed = list(dict.fromkeys(problems))
         self._voice.refuse(listed)
+        self._handled()
         if self._mode is not Mode.CHECK:
             self._report.invalid(listed, fqdn_missing=fqdn_missing)
         return EX_CONFIG
@@ -270,7 +343,7 @@ def _alias_database(stage: Stage, result: Result, root: Root) -> list[Problem]:
     return [Problem(validate.ALIASES, outcome.complaint, "correct it")] if outcome.code else []
 
 
-def _plan(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Certificate, ...]) -> Plan:
+def _plan(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Certificate, ...], root: Root) -> Plan:
     settings = inputs.settings
     return Plan(
         fqdn=inputs.host.fqdn,
@@ -282,5 +355,5 @@ def _plan(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Cert
         accounts=len(inputs.volume.accounts) if settings.account_provisioner == "FILE" else None,
         aliases=len(inputs.volume.aliases) if settings.account_provisioner == "FILE" else None,
         certificates=certificates,
-        watch=inputs.watch(),
+        watch=watched.places(inputs.watched, root),
     )

@@ -13,21 +13,21 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render import previous
 from dmsinit.render.atomic import TEMPORARY_SUFFIX, correct, make_newer, remove, replace_file, replace_link, write_file
-from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, STAGED, Root
+from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, RENDERED_BEFORE, STAGED, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile
 
 _NOT_OURS: Final = (errno.EROFS, errno.EBUSY, errno.EXDEV)
 """What replacing a file says when the user mounted something there."""
 
-_OLD: Final = ".old"
-
-Kind = Literal["create", "modify", "delete"]
+Kind = previous.Kind
 
 
 @dataclass
@@ -36,6 +36,7 @@ class Result:
 
     changes: dict[str, Kind] = field(default_factory=dict)
     warnings: list[Problem] = field(default_factory=list)
+    diffs: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -61,16 +62,23 @@ class Installer:
         self._fresh = fresh
         self._mounted = mounted
         self._rendered = root(RENDERED)
-        if not os.path.isdir(self._rendered) and os.path.isdir(self._rendered + _OLD):
-            os.rename(self._rendered + _OLD, self._rendered)  # the last run died between two renames
+        if not os.path.isdir(self._rendered) and os.path.isdir(root(RENDERED_BEFORE)):
+            os.rename(root(RENDERED_BEFORE), self._rendered)  # the last run died between two renames
         self._result = Result()
         self._kept: set[str] = set()
         self._conflicts: dict[str, bytes] = {}
 
-    def preview(self) -> Result:
-        """Return what `install` would do, and do nothing."""
-        self._decide()
-        self._obsolete()
+    def preview(self, secrets: Iterable[str] | None = None) -> Result:
+        """Return what `install` would do, and do nothing; with `secrets`, the lines that differ, without these."""
+        writes = self._decide()
+        obsolete = self._obsolete()
+        if secrets is not None:
+            from dmsinit.render.differences import difference
+
+            changed = {write.file.path: (write.file.content, write.file.mode) for write in writes}
+            changed.update(dict.fromkeys(obsolete, (b"", 0o644)))
+            for path, (content, mode) in changed.items():
+                self._result.diffs[path] = difference(path, self._root, content, mode, secrets)
         return self._result
 
     def install(self) -> Result:
@@ -78,17 +86,19 @@ class Installer:
         for directory in self._stage.directories.values():
             self._make_directory(directory)
         writes = self._decide()
+        obsolete = self._obsolete()
         try:
             for write in writes:
                 self._prepare(write)
+            if not self._fresh:
+                previous.keep(self._result.changes, self._stage.links, self._root)
+            self._note()
         except OSError as error:
             for write in writes:
                 remove(write.target + TEMPORARY_SUFFIX)
             path = str(error.filename or "").removesuffix(TEMPORARY_SUFFIX).removeprefix(self._root.prefix)
             remedy = "make room, or make it writable; nothing was changed"
             raise ProblemsFound([Problem(path, f"cannot be written: {error.strerror}", remedy)]) from error
-        obsolete = self._obsolete()
-        self._note()
         for write in writes:
             self._replace(write)
         for path in obsolete:
@@ -246,7 +256,7 @@ class Installer:
 
     def _keep_rendered(self) -> None:
         """Make the staged tree the rendered one; what could not be installed keeps its old form, to be tried again."""
-        staged, old = self._root(STAGED), self._rendered + _OLD
+        staged, old = self._root(STAGED), self._root(RENDERED_BEFORE)
         for path in self._kept | self._conflicts.keys():
             mounted = path in self._mounted
             content = self._stage.files[path].content if mounted else self._root.read(RENDERED + path)
@@ -258,7 +268,9 @@ class Installer:
         if os.path.isdir(self._rendered):
             os.rename(self._rendered, old)
         os.rename(staged, self._rendered)
-        shutil.rmtree(old, ignore_errors=True)
+        if self._fresh:
+            shutil.rmtree(old, ignore_errors=True)
+            previous.forget(self._root)
 
     def _keep_conflicts(self) -> None:
         directory = self._root(CONFLICTS)

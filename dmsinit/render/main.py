@@ -13,7 +13,10 @@ from dmsinit.render.protocol import EX_SOFTWARE, EX_USAGE, Reporter
 
 USAGE: Final = """usage: dmsinit render --check     check the configuration: print what is wrong, change nothing
        dmsinit render --plan      say what an apply would change
+       dmsinit render --diff      say it with the lines that differ
        dmsinit render --apply     install what changed (dmsinit runs this itself)
+       dmsinit render --detect    the same, if a watched file differs from when it was read last
+       dmsinit render --roll-back put the files back that the last apply replaced
        dmsinit render --boot      install everything (dmsinit runs this itself at its start)
        dmsinit render --compile   compile the templates (when the image is built)
   --root DIRECTORY   use DIRECTORY instead of / (for tests)

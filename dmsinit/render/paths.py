@@ -20,8 +20,14 @@ VOLUME_SERVICES: Final = f"{VOLUME}/services"
 WORK: Final = "/var/lib/dmsinit"
 STAGED: Final = f"{WORK}/staged"
 RENDERED: Final = f"{WORK}/rendered"
+RENDERED_BEFORE: Final = f"{RENDERED}.old"
+PREVIOUS: Final = f"{WORK}/previous"
 JOURNAL: Final = f"{WORK}/changes.json"
 CONFLICTS: Final = f"{WORK}/conflicts"
+
+SNAPSHOT: Final = "/tmp/docker-mailserver-config-chksum"  # noqa: S108 - the contract's place
+CHANGED: Final = "/run/dmsinit/config-changed"
+"""Written where files are polled, to say that one of them may have changed."""
 
 
 class Root:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -33,9 +33,10 @@ class Reporter:
         listed = [{"where": p.where, "cause": p.cause, "remedy": p.remedy} for p in problems]
         self.say("invalid", problems=listed, fqdn_missing=fqdn_missing)
 
-    def plan(self, plan: Plan, changes: Iterable[Change]) -> None:
-        """Report the result."""
-        self.say("plan", plan=plan, changes=list(changes))
+    def plan(self, plan: Plan, changes: Iterable[Change], diffs: Mapping[str, str]) -> None:
+        """Report the result; `diffs` by path, where somebody asked for them."""
+        more = {"diffs": diffs} if diffs else {}
+        self.say("plan", plan=plan, changes=list(changes), **more)
 
     def await_line(self) -> None:
         """Wait until PID 1 writes a line, or closes its end."""

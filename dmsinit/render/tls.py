@@ -64,7 +64,6 @@ class Choice:
     make: bool = False
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    watch: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> list[str]:
@@ -92,6 +91,23 @@ def choose(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
     return makers.get(settings.ssl_type, _made)(settings, fqdn, domain, root)
 
 
+def sources(settings: Settings, fqdn: str, domain: str) -> tuple[str, ...]:
+    """Return the files and directories that a user's certificates come from, whether they exist or not."""
+    if settings.ssl_type == "manual":
+        given = (settings.ssl_cert_path, settings.ssl_key_path, settings.ssl_alt_cert_path, settings.ssl_alt_key_path)
+        return tuple(path for path in given if path)
+    if settings.ssl_type in ("custom", "self-signed"):
+        return (f"{VOLUME}/ssl", f"{VOLUME}/ssl/demoCA")
+    if settings.ssl_type == "letsencrypt":
+        live = [f"{LETSENCRYPT}/{name}" for name in _live_names(settings, fqdn, domain)]
+        return ("/etc/letsencrypt/acme.json", *live)
+    return ()
+
+
+def _live_names(settings: Settings, fqdn: str, domain: str) -> list[str]:
+    return list(dict.fromkeys(name for name in (settings.ssl_domain.removeprefix("*."), fqdn, domain) if name))
+
+
 def made_paths(fqdn: str, root: Root) -> tuple[str, str]:
     """Return where the certificate and key that the server makes for itself are kept: with the state, if mounted."""
     directory = f"{STATE}/dmsinit/tls" if root.exists(STATE) else DIRECTORY
@@ -116,7 +132,7 @@ def _manual(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
     if unset:
         remedy = "set it to the path of the file inside the container"
         return Choice(tls, problems=[Problem(name, "is empty, but SSL_TYPE=manual needs it", remedy) for name in unset])
-    choice = Choice(tls, watch=[cert, key])
+    choice = Choice(tls)
     remedy = "mount the files into the container, or correct SSL_CERT_PATH and SSL_KEY_PATH"
     if choice.require(root, "SSL_TYPE=manual", [cert, key], remedy):
         choice.copies += [Copy(key, tls.key, 0o600), Copy(cert, tls.cert, 0o644)]
@@ -130,7 +146,6 @@ def _manual(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
         choice.tls = fallback
         choice.copies += [Copy(alt_key, fallback.alt_key, 0o600), Copy(alt_cert, fallback.alt_cert, 0o644)]
         choice.pairs.append(Pair("SSL_ALT_CERT_PATH", alt_cert, alt_key))
-        choice.watch += [alt_cert, alt_key]
     return choice
 
 
@@ -170,13 +185,12 @@ def _snakeoil(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
 
 
 def _letsencrypt(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
-    names = list(dict.fromkeys(n for n in (settings.ssl_domain.removeprefix("*."), fqdn, domain) if n))
+    names = _live_names(settings, fqdn, domain)
     found = [name for name in names if root.read_size(f"{LETSENCRYPT}/{name}/fullchain.pem") is not None]
     directory = f"{LETSENCRYPT}/{(found or names)[0]}"
     keys = [f"{directory}/{name}.pem" for name in ("privkey", "key")]
     key = next((path for path in keys if root.read_size(path) is not None), keys[0])
     choice = Choice(Tls("letsencrypt", f"{directory}/fullchain.pem", key))
-    choice.watch = [f"{LETSENCRYPT}/{name}" for name in names] + ["/etc/letsencrypt/acme.json"]
     if not found:
         cause = f"none of {_listed([f'{LETSENCRYPT}/{name}/fullchain.pem' for name in names])} found"
         remedy = "let the ACME client make a certificate for one of these names and mount /etc/letsencrypt as a whole"

@@ -21,9 +21,16 @@ class Audience(StrEnum):
 
     BOOT = "boot"
     APPLY = "apply"
+    DETECT = "detect"
+    ROLL_BACK = "roll-back"
     PLAN = "plan"
+    DIFF = "diff"
     CHECK = "check"
     COMPILE = "compile"
+
+
+_WHILE_ALL_RUNS: Final = (Audience.APPLY, Audience.DETECT)
+_PREVIEWS: Final = (Audience.PLAN, Audience.DIFF)
 
 
 class Voice:
@@ -34,11 +41,13 @@ class Voice:
         self._root = root
         self._audience = audience
         self._told: dict[str, None] = {}
-        known = (root.read(TOLD) or b"").decode("utf-8", "replace") if audience is Audience.APPLY else ""
+        known = (root.read(TOLD) or b"").decode("utf-8", "replace") if audience in _WHILE_ALL_RUNS else ""
         self._known = frozenset(known.splitlines())
+        self._spoke = False
 
     def warn(self, warnings: Iterable[Problem]) -> None:
         """Tell warnings, each once; severe ones as errors."""
+        self._spoke = True
         for warning in warnings:
             text = str(warning)
             if text in self._told:
@@ -46,7 +55,7 @@ class Voice:
             self._told[text] = None
             if self._audience is Audience.CHECK:
                 sys.stdout.write(f"warning: {text}\n")
-            elif self._audience is not Audience.PLAN and text not in self._known:
+            elif self._audience not in _PREVIEWS and text not in self._known:
                 (self._log.error if isinstance(warning, Severe) else self._log.warn)(text)
 
     def note(self, notes: Iterable[str]) -> None:
@@ -65,7 +74,11 @@ class Voice:
 
     def remember(self) -> None:
         """Keep what was told for the next run."""
-        if self._audience not in (Audience.BOOT, Audience.APPLY) or frozenset(self._told) == self._known:
+        if (
+            self._audience not in (Audience.BOOT, *_WHILE_ALL_RUNS)
+            or not self._spoke
+            or frozenset(self._told) == self._known
+        ):
             return
         try:
             os.makedirs(self._root(WORK), exist_ok=True)

@@ -74,18 +74,25 @@ class Settings(
         texts.update((f"DOVECOT_{key.upper()}", value) for key, value in self.dovecot_passthrough.items())
         return dict(sorted(texts.items()))
 
+    def secrets(self) -> list[str]:
+        """Return every text that must not be shown."""
+        return [text for name, text in self.effective().items() if _is_secret(name) and text]
+
     def masked(self) -> dict[str, str]:
         """Return what `effective` returns with secrets hidden; a secret that is not set stays empty."""
         return {name: _masked(name, text) for name, text in self.effective().items()}
 
 
 def _masked(name: str, text: str) -> str:
-    field = FIELDS.get(name)
-    secret = field.secret if field else any(word in name for word in ("PASS", "PW", "SECRET"))
-    if secret and text:
+    if _is_secret(name) and text:
         return MASK
     scheme, mark, rest = text.partition("://")
     authority = rest.partition("/")[0]
     if mark and "@" in authority:
         return f"{scheme}://{MASK}@{rest[authority.rindex('@') + 1 :]}"
     return text
+
+
+def _is_secret(name: str) -> bool:
+    field = FIELDS.get(name)
+    return field.secret if field else any(word in name for word in ("PASS", "PW", "SECRET"))

@@ -49,7 +49,23 @@ def test_manual_copies_both_pairs(system: System) -> None:
     ]
     names = ["key", "cert", "fallback_key", "fallback_cert"]
     assert choice.tls.chain_files == [f"/etc/dms/tls/{name}" for name in names]
-    assert choice.watch == ["/certs/cert", "/certs/key", "/certs/alt-cert", "/certs/alt-key"]
+
+
+def test_sources_are_what_a_user_renews() -> None:
+    def sources(**environ: str) -> tuple[str, ...]:
+        settings = load(environ, fqdn=FQDN).settings
+        return tls.sources(settings, settings.fqdn, settings.domain)
+
+    assert sources() == ()
+    manual = {"SSL_TYPE": "manual", "SSL_CERT_PATH": "/c/cert", "SSL_KEY_PATH": "/c/key"}
+    assert sources(**manual) == ("/c/cert", "/c/key")
+    assert sources(**manual, SSL_ALT_CERT_PATH="/c/b", SSL_ALT_KEY_PATH="/c/a") == ("/c/cert", "/c/key", "/c/b", "/c/a")
+    assert sources(SSL_TYPE="letsencrypt", SSL_DOMAIN="*.hill.test") == (
+        "/etc/letsencrypt/acme.json",
+        "/etc/letsencrypt/live/hill.test",
+        f"/etc/letsencrypt/live/{FQDN}",
+        "/etc/letsencrypt/live/example.test",
+    )
 
 
 def test_manual_lists_all_missing_files_at_once(system: System) -> None:
