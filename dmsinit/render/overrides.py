@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import maincf, rspamd
+from dmsinit.render import dovecot23, maincf, rspamd
 from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
@@ -136,6 +136,8 @@ def read(root: Root, name: str, findings: Findings) -> str | None:
 
 def _copy(stage: Stage, copied: Copied, root: Root, findings: Findings) -> None:
     text = read(root, copied.name, findings)
+    if text is not None and copied.name == "dovecot.cf":
+        findings.problems += dovecot23.scan(copied.name, text)
     if text is not None:
         file = stage.add(copied.target, text, owner=copied.owner, group=copied.group, mode=copied.mode)
         file.origin = Origin(1, copied.name)
