@@ -85,7 +85,7 @@ class Observation:
     def scanner(self) -> Scanner | None:
         for name, unit in self._supervisor.units.items():
             if unit.service.enabled and unit.service.ready.probe.kind == "clamd":
-                return Scanner(name, unit.service.ready.probe.address, unit.tree.output.ring)
+                return Scanner(name, unit.service.ready.probe.address)
         return None
 
     def spans(self) -> Sequence[Span]:

@@ -1,6 +1,6 @@
 """What metrics are made of: the supervisor's memory, asked at each scrape. The composition root implements Source."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from dmsinit.supervisor.lag import Lag
@@ -15,11 +15,10 @@ class Milter(NamedTuple):
 
 
 class Scanner(NamedTuple):
-    """The service that speaks clamd's protocol: where it answers, and its last lines."""
+    """The service that speaks clamd's protocol, and where it answers."""
 
     name: str
     address: str
-    lines: Iterable[str]
 
 
 class Source(Protocol):

@@ -101,7 +101,7 @@ class Full(System):
         return 3
 
     def scanner(self) -> Scanner | None:
-        return Scanner("self", f"unix:{self.clamd}", ["Loaded 5 signatures."])
+        return Scanner("self", f"unix:{self.clamd}")
 
 
 async def every_metric(folder: Path) -> Mapping[str, frozenset[str]]:
