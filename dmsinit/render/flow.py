@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Certificate, Plan, Service
 from dmsinit.problem import Problem, ProblemsFound
@@ -22,12 +24,16 @@ from dmsinit.render import (
     previous,
     services,
     state,
+    supervisord,
     validate,
     watched,
 )
 from dmsinit.render.alone import alone
 from dmsinit.render.atomic import replace_file
 from dmsinit.render.context import Inputs, Invalid, gather
+from dmsinit.render.effective import effective
+from dmsinit.render.elsewhere import assumed_name
+from dmsinit.render.host import qualified_name
 from dmsinit.render.install import Installer, Result, forget_noted
 from dmsinit.render.owners import changes_of
 from dmsinit.render.paths import (
@@ -47,6 +53,7 @@ from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
 from dmsinit.render.templates import Templates
 from dmsinit.render.voice import Audience, Voice
+from dmsinit.settings import SettingsRefused, load
 
 MAIL_LOG: Final = f"{LOGS}/mail.log"
 MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
@@ -65,6 +72,7 @@ class Mode(StrEnum):
     PLAN = "plan"
     DIFF = "diff"
     CHECK = "check"
+    SETTINGS = "settings"
     COMPILE = "compile"
 
 
@@ -88,6 +96,8 @@ class Run:
         try:
             if self._mode is Mode.ROLL_BACK:
                 return self._roll_back()
+            if self._mode is Mode.SETTINGS:
+                return self._settings()
             if self._mode in (Mode.APPLY, Mode.DETECT):
                 with alone(self._root, self._report):
                     return self._run()
@@ -102,7 +112,7 @@ class Run:
 
     def _run(self) -> int:
         with self._phase("settings"):
-            inputs = gather(self._root, self._environ)
+            inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK)
         self._log.set_level(inputs.settings.log_level)
         if self._mode is Mode.DETECT and not self._detected(inputs):
             self._report.say("unchanged")
@@ -118,6 +128,16 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="dmsinit-check-") as directory:
                 return self._check(inputs, templates, f"{directory}/staged")
         return self._render(inputs, templates)
+
+    def _settings(self) -> int:
+        """Print the settings in force as JSON, for people's tools."""
+        try:
+            loaded = load(self._environ, fqdn=assumed_name(qualified_name(self._root), self._environ)[0])
+        except SettingsRefused as refused:
+            self._voice.warn(refused.warnings)
+            return self._refuse(refused.problems)
+        sys.stdout.buffer.write(msgspec.json.encode(effective(loaded, self._environ)) + b"\n")
+        return EX_OK
 
     def _detected(self, inputs: Inputs) -> bool:
         """Tell which watched files have changed since they were read last; return whether any has."""
@@ -223,7 +243,10 @@ class Run:
         return []
 
     def _services(self, inputs: Inputs, templates: Templates) -> tuple[Service, ...]:
-        return services.load(self._root, templates, {**inputs.context(), "mail_log_offset": self._mail_log_offset()})
+        context = {**inputs.context(), "mail_log_offset": self._mail_log_offset()}
+        planned, warnings = supervisord.apply_edits(services.load(self._root, templates, context), self._root)
+        self._voice.warn(warnings)
+        return planned
 
     def _mail_log_offset(self) -> int:
         if self._mode is not Mode.BOOT:
@@ -266,7 +289,7 @@ class Run:
         listed = list(dict.fromkeys(problems))
         self._voice.refuse(listed)
         self._handled()
-        if self._mode is not Mode.CHECK:
+        if self._mode not in (Mode.CHECK, Mode.SETTINGS):
             self._report.invalid(listed, fqdn_missing=fqdn_missing)
         return EX_CONFIG
 
