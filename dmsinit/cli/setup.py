@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
 
-from dmsinit.cli import setup_alias, setup_debug, setup_dkim, setup_email, setup_master, setup_quota, setup_relay
+from dmsinit.cli import (
+    setup_alias,
+    setup_debug,
+    setup_dkim,
+    setup_email,
+    setup_fail2ban,
+    setup_master,
+    setup_quota,
+    setup_relay,
+)
 from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.cli.setup_verb import Verb
 from dmsinit.volume.errors import EditError
@@ -21,7 +30,16 @@ EXIT_INTERRUPTED: Final = 130
 
 VERBS: Final[dict[tuple[str, ...], Verb]] = {
     verb.words: verb
-    for room in (setup_email, setup_alias, setup_quota, setup_master, setup_dkim, setup_relay, setup_debug)
+    for room in (
+        setup_email,
+        setup_alias,
+        setup_quota,
+        setup_master,
+        setup_dkim,
+        setup_relay,
+        setup_fail2ban,
+        setup_debug,
+    )  # fmt: skip
     for verb in room.VERBS
 }
 

@@ -1,4 +1,4 @@
-"""`setup debug …` and `setup fail2ban …`: look into a running container."""
+"""`setup debug …`: look into a running container."""
 
 import os
 import shutil
@@ -9,7 +9,6 @@ from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.cli.setup_verb import Verb
 
 MAIL_LOG = Path("/var/log/mail/mail.log")
-FAIL2BAN_LOG = Path("/var/log/mail/fail2ban.log")
 
 
 def login(_: Session, arguments: list[str]) -> int:
@@ -33,12 +32,6 @@ def show_file(path: Path) -> int:
     return 0
 
 
-def fail2ban(_: Session, arguments: list[str]) -> int:
-    if arguments == ["log"]:
-        return show_file(FAIL2BAN_LOG)
-    raise Refused("Fail2ban does not run in this image yet; set ENABLE_FAIL2BAN=0")
-
-
 def unavailable(_: Session, __: list[str]) -> int:
     raise Refused("this command has nothing to show yet: fetchmail and getmail do not run in this image")
 
@@ -55,15 +48,4 @@ VERBS = (
     Verb(("debug", "show-mail-logs"), "", "show the mail log", show_mail_logs, maximum=None, has_help=False),
     Verb(("debug", "fetchmail"), "", "fetch mail once and show what happens", unavailable, maximum=None),
     Verb(("debug", "getmail"), "", "show the settings of getmail", unavailable, maximum=None),
-    Verb(
-        ("debug", "fail2ban"), "[ban|unban IP | status | log]", "the same as `setup fail2ban`", fail2ban, maximum=None
-    ),
-    Verb(
-        ("fail2ban",),
-        "[ban|unban IP | status | log]",
-        "show and change who is banned",
-        fail2ban,
-        maximum=None,
-        examples=("setup fail2ban", "setup fail2ban unban 192.0.2.7"),
-    ),
 )

@@ -2,6 +2,7 @@
 
 import socket
 
+from dmsinit.cli import setup_dkim_rspamd
 from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.cli.setup_verb import Verb
 from dmsinit.volume import dkim, files, parse
@@ -14,7 +15,7 @@ DEFAULTS = {"keysize": "2048", "selector": "mail", "domain": ""}
 def config_dkim(session: Session, arguments: list[str]) -> int:
     if session.setting("ENABLE_RSPAMD", "0") == "1":
         if session.setting("ENABLE_OPENDKIM", "1") != "1":
-            raise Refused("DKIM keys for Rspamd cannot be made yet; set ENABLE_OPENDKIM=1 to sign by OpenDKIM")
+            return setup_dkim_rspamd.config_dkim(session, arguments)
         session.log.warn("OpenDKIM and Rspamd are both on; the keys are for OpenDKIM")
     options = _options(arguments)
     if not options["keysize"].isascii() or not options["keysize"].isdigit():
@@ -62,12 +63,16 @@ def _hosted_domains(session: Session) -> tuple[str, ...]:
 VERBS = (
     Verb(
         ("config", "dkim"),
-        "[keysize N] [selector S] [domain D1,D2]",
+        "[keytype T] [keysize N] [selector S] [domain D1,D2]",
         "make DKIM keys",
         config_dkim,
         maximum=None,
-        description="Without `domain`: for the domains of all accounts and aliases. Existing keys are kept.\n"
-        "Publish the .txt file beside each key in the DNS, then recreate the container.",
+        options=(("-f, --force", "Rspamd: replace an existing key"), ("-v, -vv", "Rspamd: say more")),
+        description="For OpenDKIM (ENABLE_OPENDKIM=1), without `domain`: for the domains of all accounts and aliases.\n"
+        "Existing keys are kept. Publish the .txt file beside each key in the DNS, then recreate the container.\n"
+        "For Rspamd (ENABLE_RSPAMD=1, ENABLE_OPENDKIM=0): one key for one domain, by default that of the host;\n"
+        "keytype is rsa or ed25519. The first key is used at once; name others in\n"
+        "rspamd/override.d/dkim_signing.conf.",
         examples=("setup config dkim", "setup config dkim keysize 2048 selector mail domain hill.test"),
     ),
 )

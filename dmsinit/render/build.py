@@ -17,11 +17,12 @@ FINGERPRINT: Final = f"{DIRECTORY}/in-use.sha256"
 """Digests of a certificate that is used where it lies: its renewal is a change of what daemons are made of."""
 
 
-_LOG_LINKS: Final[tuple[tuple[str, str, Callable[[Settings], bool]], ...]] = (
+_LINKS: Final[tuple[tuple[str, str, Callable[[Settings], bool]], ...]] = (
     ("/var/log/fail2ban.log", "mail/fail2ban.log", lambda settings: settings.enable_fail2ban),
     ("/var/log/supervisor/rspamd.log", "../mail/rspamd.log", lambda settings: settings.enable_rspamd),
+    ("/usr/lib/dovecot/sieve-pipe/rspamc", "/usr/bin/rspamc", lambda settings: settings.rspamd_learn),
 )
-"""Logs that users look for in the log volume, and how daemons or dmsinit call them."""
+"""Logs that users look for in the log volume, by the names of daemons and dmsinit; what Sieve scripts may call."""
 
 
 def build(inputs: Inputs, templates: Templates, root: Root) -> tuple[Stage, overrides.Findings]:
@@ -68,7 +69,7 @@ def _generated(stage: Stage, inputs: Inputs, root: Root) -> None:
     stage.add("/etc/dms-settings", settings_file(effective), mode=0o600)
     present = (root.read("/root/.bashrc") or b"").decode("utf-8", "surrogateescape")
     stage.add("/root/.bashrc", prepare.bashrc(present, exports(effective)), mode=0o600)
-    stage.links.update({path: target for path, target, when in _LOG_LINKS if when(inputs.settings)})
+    stage.links.update({path: target for path, target, when in _LINKS if when(inputs.settings)})
 
 
 def _certificates(stage: Stage, inputs: Inputs, root: Root, findings: overrides.Findings) -> None:

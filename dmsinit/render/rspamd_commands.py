@@ -16,6 +16,8 @@ import re
 from collections.abc import Callable, MutableMapping
 from typing import Final
 
+_NAME: Final = re.compile(r"\w[\w.-]*")
+
 Files = MutableMapping[str, str]
 """The texts of the files in override.d, by name."""
 
@@ -93,7 +95,7 @@ def _words(rest: str, *names: str) -> list[str]:
 
 
 def _file(name: str) -> str:
-    if "/" in name or name.startswith("."):
+    if not _NAME.fullmatch(name):
         raise Misused(f"names no file in /etc/rspamd/override.d: {name}")
     return name
 

@@ -41,11 +41,7 @@ def make_keys(
 
     Raises EditError.
     """
-    if not MIN_BITS <= bits <= MAX_BITS:
-        raise EditError(f"cannot make a key of {bits} bits; the size must be from {MIN_BITS} to {MAX_BITS}")
-    for name in (selector, *domains):
-        if not _NAME.fullmatch(name):
-            raise EditError(f"cannot make a key for {name!r}: it is no name that DNS knows")
+    check(bits, selector, *domains)
     with exclusive(directory, tell):
         root = directory / DIRECTORY
         try:
@@ -58,19 +54,29 @@ def make_keys(
         _give_to_owner(root)
 
 
+def check(bits: int, *names: str) -> None:
+    """Raise EditError when a key cannot have this size, or a record cannot have these names."""
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise EditError(f"cannot make a key of {bits} bits; the size must be from {MIN_BITS} to {MAX_BITS}")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise EditError(f"cannot make a key for {name!r}: it is no name that DNS knows")
+
+
 def _make_key(root: Path, domain: str, selector: str, bits: int, created: Tell) -> None:
     private = root / "keys" / domain / f"{selector}.private"
     if private.exists():
         return
     private.parent.mkdir(exist_ok=True)
-    key = _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
-    public = _openssl("pkey", "-pubout", stdin=key)
+    key = openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
+    public = openssl("pkey", "-pubout", stdin=key)
     store.replace(private.with_suffix(".txt"), _record(domain, selector, public).encode(), new_mode=0o644)
     store.replace(private, key.encode(), new_mode=0o600)
     created(f"created {private}; publish {private.with_suffix('.txt')} in the DNS zone of {domain}")
 
 
-def _openssl(*arguments: str, stdin: str = "") -> str:
+def openssl(*arguments: str, stdin: str = "") -> str:
+    """Return what openssl(1) writes; EditError with its complaint when it fails."""
     try:
         result = subprocess.run(["openssl", *arguments], input=stdin, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -81,10 +87,18 @@ def _openssl(*arguments: str, stdin: str = "") -> str:
 
 
 def _record(domain: str, selector: str, public: str) -> str:
-    key = "p=" + "".join(line for line in public.splitlines() if not line.startswith("-"))
-    chunks = "\n\t  ".join(f'"{key[start : start + _CHUNK]}"' for start in range(0, len(key), _CHUNK))
-    text = f'{selector}._domainkey\tIN\tTXT\t( "v=DKIM1; h=sha256; k=rsa; "\n\t  {chunks} )'
+    text = f'{selector}._domainkey\tIN\tTXT\t( "v=DKIM1; h=sha256; k=rsa; "\n\t  {strings(f"p={body(public)}")} )'
     return f"{text}  ; ----- DKIM key {selector} for {domain}\n"
+
+
+def body(pem: str) -> str:
+    """Return the base64 text of a PEM file (RFC 7468) without its first and last line."""
+    return "".join(line for line in pem.splitlines() if not line.startswith("-"))
+
+
+def strings(text: str) -> str:
+    """Return a text as character-strings of a TXT record, in zone file form (RFC 1035, section 5.1)."""
+    return "\n\t  ".join(f'"{text[start : start + _CHUNK]}"' for start in range(0, len(text), _CHUNK))
 
 
 def _fill_tables(root: Path, domains: tuple[str, ...], selector: str) -> None:

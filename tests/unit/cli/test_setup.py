@@ -340,9 +340,6 @@ def test_dkim_keys(run: Run, tmp_path: Path) -> None:
     assert errors.count("INFO  setup: created") == 1
     assert run("config", "dkim", "keysize", "1024", "selector", "s1", "domain", "x.test") == (0, "", "")
     assert (tmp_path / "config" / "opendkim" / "keys" / "x.test" / "s1.private").exists()
-    code, _, errors = run("config", "dkim", ENABLE_RSPAMD="1", ENABLE_OPENDKIM="0")
-    assert code == 1
-    assert "Rspamd" in errors
 
 
 def test_a_shell_replaces_setup(tmp_path: Path) -> None:

@@ -93,9 +93,9 @@ CONDITIONAL = {
     "smtp_sender_dependent_authentication": "a relay with logins of senders",
     "smtpd_tls_dh1024_param_file": "only in old releases",
     "content_filter": "Amavis, which this image does not have yet",
-    "rspamd_milter": "Rspamd, which this image does not have yet",
-    "sender_canonical_maps": "PostSRSd, which this image does not have yet",
-    "smtp_tls_policy_maps": "MTA-STS, which this image does not have yet",
+    "rspamd_milter": "ENABLE_RSPAMD=1",
+    "sender_canonical_maps": "ENABLE_SRS=1",
+    "smtp_tls_policy_maps": "ENABLE_MTA_STS=1",
     "smtp_sasl_": "a relay with logins",
 }
 
@@ -145,6 +145,32 @@ def test_every_parameter_of_the_contract_is_accounted_for() -> None:
                 "reject_unknown_sender_domain, reject_unknown_client_hostname"
             },
         ),
+        (
+            {"ENABLE_RSPAMD": "1"},
+            {
+                "rspamd_milter": "inet:localhost:11332",
+                "smtpd_milters": "$dkim_milter $dmarc_milter $rspamd_milter",
+                "non_smtpd_milters": "$dkim_milter",
+                "milter_default_action": "tempfail",
+            },
+        ),
+        (
+            {"ENABLE_SRS": "1"},
+            {
+                "sender_canonical_maps": "tcp:localhost:10001",
+                "sender_canonical_classes": "envelope_sender",
+                "recipient_canonical_maps": "tcp:localhost:10002",
+                "recipient_canonical_classes": "envelope_recipient,header_recipient",
+            },
+        ),
+        (
+            {"ENABLE_SRS": "1", "SRS_SENDER_CLASSES": "envelope_sender, header_sender"},
+            {"sender_canonical_classes": "envelope_sender,header_sender"},
+        ),
+        (
+            {"ENABLE_MTA_STS": "1"},
+            {"smtp_tls_policy_maps": "socketmap:unix:/var/run/mta-sts/daemon.sock:postfix"},
+        ),
         ({"DEFAULT_RELAY_HOST": "x.test:25"}, {"relayhost": "x.test:25"}),
         ({"PERMIT_DOCKER": "network"}, {"mynetworks": "127.0.0.0/8 [::1]/128 [fe80::]/64 172.16.0.0/12"}),
     ],
@@ -171,6 +197,11 @@ def test_policyd_spf_off(render: Render) -> None:
 
 def test_quotas_off_removes_the_policy(render: Render) -> None:
     assert "65265" not in render(ENABLE_QUOTAS="0").main_cf()["smtpd_recipient_restrictions"]
+
+
+def test_greylisting_is_asked_last(render: Render) -> None:
+    restrictions = render(ENABLE_POSTGREY="1").main_cf()["smtpd_recipient_restrictions"]
+    assert restrictions.endswith("check_policy_service inet:localhost:65265, check_policy_service inet:127.0.0.1:10023")
 
 
 def test_block_lists(render: Render) -> None:
