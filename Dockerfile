@@ -38,6 +38,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       sasl2-bin libsasl2-modules \
  && gpasswd --add clamav amavis && gpasswd --add amavis clamav && gpasswd --add postfix sasl && gpasswd --add _rspamd clamav \
  && rm /etc/postsrsd.secret /etc/logrotate.d/fail2ban /etc/logrotate.d/redis-server /etc/logrotate.d/rspamd \
+      /etc/logrotate.d/clamav-* /etc/cron.d/amavisd-new /etc/cron.daily/spamassassin \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 
 # Rspamd compiles its list of top-level domains once for each kind of processor, which takes seconds and 1 GiB of memory.

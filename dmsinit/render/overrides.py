@@ -62,6 +62,14 @@ def _postgrey(inputs: Inputs) -> bool:
     return bool(inputs.settings.enable_postgrey)
 
 
+def _amavis(inputs: Inputs) -> bool:
+    return bool(inputs.settings.enable_amavis)
+
+
+def _spamassassin(inputs: Inputs) -> bool:
+    return bool(inputs.settings.enable_spamassassin)
+
+
 COPIED: Final = (
     Copied("dovecot.cf", "/etc/dovecot/local.conf", when=_dovecot),
     Copied("before.dovecot.sieve", f"{SIEVE}/sieve-global/before/50-before.dovecot.sieve", "dovecot", when=_dovecot),
@@ -70,6 +78,8 @@ COPIED: Final = (
     Copied("fail2ban-jail.cf", "/etc/fail2ban/jail.d/user-jail.local", when=_fail2ban),
     Copied("whitelist_clients.local", "/etc/postgrey/whitelist_clients.local", when=_postgrey),
     Copied("whitelist_recipients", "/etc/postgrey/whitelist_recipients", when=_postgrey),
+    Copied("amavis.cf", "/etc/amavis/conf.d/50-user", when=_amavis),
+    Copied("spamassassin-rules.cf", "/etc/spamassassin/spamassassin-rules.cf", when=_spamassassin),
 )
 
 TREES: Final = (

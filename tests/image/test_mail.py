@@ -60,7 +60,7 @@ def test_an_alias_to_dev_null_discards(server: Server) -> None:
         "30",
         "bash",
         "-c",
-        "tail -n +1 -F /var/log/mail/mail.log | grep -q -m1 'orig_to=<bin@.*delivered to file: /dev/null'",
+        "tail -n +1 -F /var/log/mail/mail.log | grep -q -m1 'to=<devnull@.*delivered to file: /dev/null'",
     )
 
 

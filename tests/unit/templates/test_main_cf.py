@@ -75,6 +75,7 @@ DEFAULTS = {
     "smtpd_milters": "$dkim_milter $dmarc_milter",
     "non_smtpd_milters": "$dkim_milter",
     "policyd-spf_time_limit": "3600",
+    "content_filter": "smtp-amavis:[127.0.0.1]:10024",
     "header_checks": "pcre:/etc/postfix/maps/header_checks.pcre",
     "smtp_header_checks": "pcre:/etc/postfix/maps/sender_header_filter.pcre",
     # SSL_TYPE is empty: TLS is offered and not required.

@@ -1,0 +1,162 @@
+"""Amavis, SpamAssassin and their jobs: main-parameters.md section 4, behaviours 125 to 131 and 140."""
+
+import re
+import subprocess
+
+import pytest
+
+from .conftest import FQDN, Render, Rendered, System
+
+CONF = "/etc/amavis/conf.d"
+
+
+def perl(rendered: Rendered, name: str) -> dict[str, str]:
+    """Return the variables that a file of conf.d sets in one line, without the sign before their name."""
+    lines = rendered.lines(f"{CONF}/{name}")
+    found = (re.fullmatch(r"[$@](\w+) = (.*);", line) for line in lines)
+    return {match.group(1): match.group(2) for match in found if match}
+
+
+def test_mail_passes_amavis_and_comes_back(render: Render) -> None:
+    rendered = render()
+    assert rendered.main_cf()["content_filter"] == "smtp-amavis:[127.0.0.1]:10024"
+    services = rendered.master_cf()
+    fields, options = services["smtp-amavis/unix"]
+    assert fields[-2:] == ["2", "smtp"]
+    assert options == {
+        "smtp_data_done_timeout": "1200",
+        "smtp_send_xforward_command": "yes",
+        "smtp_dns_support_level": "disabled",
+        "max_use": "20",
+        "smtp_tls_security_level": "none",
+        "smtp_tls_wrappermode": "no",
+    }
+    back = services["127.0.0.1:10025/inet"][1]
+    assert back["content_filter"] == ""
+    assert back["smtpd_client_restrictions"] == back["smtpd_recipient_restrictions"] == "permit_mynetworks,reject"
+    assert back["mynetworks"] == "127.0.0.0/8"
+    assert back["smtpd_data_restrictions"] == "reject_unauth_pipelining"
+    assert "no_milters" in back["receive_override_options"]
+
+
+def test_without_amavis_nothing_of_it_is_left(render: Render) -> None:
+    rendered = render(ENABLE_AMAVIS="0")
+    assert "content_filter" not in rendered.main_cf()
+    assert "amavis" not in "\n".join(rendered.lines("/etc/postfix/master.cf"))
+    assert not [path for path in rendered.files if "amavis" in path]
+    assert not rendered.services["amavis"].enabled
+    assert not rendered.services["virus-wiper"].enabled
+
+
+def test_postfix_starts_behind_amavis(render: Render) -> None:
+    services = render().services
+    assert "amavis" in services["postfix"].wants
+    assert (services["amavis"].ready.probe.kind, services["amavis"].ready.probe.address) == (
+        "smtp",
+        "inet:127.0.0.1:10024",
+    )
+
+
+def test_one_more_process_than_postfix_uses(render: Render) -> None:
+    rendered = render()
+    used = int(rendered.master_cf()["smtp-amavis/unix"][0][-2])
+    assert int(perl(rendered, "49-docker-mailserver")["max_servers"]) == used + 1
+
+
+def test_defaults(render: Render) -> None:
+    rendered = render()
+    assert perl(rendered, "05-node_id")["myhostname"] == f'"{FQDN}"'
+    thresholds = perl(rendered, "20-debian_defaults")
+    assert [thresholds[f"sa_{name}_level_deflt"] for name in ("tag", "tag2", "kill")] == ["2.0", "6.31", "10.0"]
+    assert perl(rendered, "49-docker-mailserver") | {"max_servers": ""} == {
+        "log_level": "0",
+        "final_spam_destiny": "D_PASS",
+        "final_bad_header_destiny": "D_PASS",
+        "sa_spam_subject_tag": "undef",
+        "max_servers": "",
+    }
+    assert perl(rendered, "15-av_scanners")["av_scanners_backup"] == "()"
+
+
+def test_settings_reach_amavis(render: Render) -> None:
+    rendered = render(
+        ENABLE_SPAMASSASSIN="1", SA_TAG="-100000", SA_TAG2="3.75", SA_KILL="100000", AMAVIS_LOGLEVEL="2",
+        SPAMASSASSIN_SPAM_TO_INBOX="0",
+    )  # fmt: skip
+    thresholds = perl(rendered, "20-debian_defaults")
+    assert [float(thresholds[f"sa_{name}_level_deflt"]) for name in ("tag", "tag2", "kill")] == [-100000, 3.75, 100000]
+    own = perl(rendered, "49-docker-mailserver")
+    assert (own["log_level"], own["final_spam_destiny"], own["final_bad_header_destiny"]) == (
+        "2",
+        "D_BOUNCE",
+        "D_BOUNCE",
+    )
+
+
+@pytest.mark.parametrize(("spam", "virus"), [("0", "0"), ("1", "0"), ("0", "1"), ("1", "1")])
+def test_engines_that_are_off_are_bypassed(render: Render, spam: str, virus: str) -> None:
+    rendered = render(ENABLE_SPAMASSASSIN=spam, ENABLE_CLAMAV=virus)
+    off = perl(rendered, "61-dms_auto_generated")
+    assert ("bypass_spam_checks_maps" in off, "bypass_virus_checks_maps" in off) == (spam == "0", virus == "0")
+    assert set(off.values()) <= {"(1)"}
+    assert rendered.files[f"{CONF}/61-dms_auto_generated"].mode == 0o444
+
+
+def test_the_users_amavis_cf_comes_after_ours(system: System) -> None:
+    system.volume("amavis.cf", '@local_domains_maps = (".");\n1;\n')
+    rendered = system.render()
+    assert rendered.text(f"{CONF}/50-user") == '@local_domains_maps = (".");\n1;\n'
+    names = sorted(path.removeprefix(f"{CONF}/") for path in rendered.files if path.startswith(CONF))
+    assert names.index("50-user") > names.index("49-docker-mailserver") > names.index("20-debian_defaults")
+
+
+@pytest.mark.parametrize(
+    ("ours", "expected"),
+    [("1;", "vhost"), ('@local_domains_maps = (".");', "."), ('@local_domains_maps = ("a");', "a")],
+)
+def test_local_domains_are_the_hosted_ones_unless_the_user_says_otherwise(
+    render: Render, ours: str, expected: str
+) -> None:
+    ending = render().text(f"{CONF}/60-dms_default_config")
+    script = (
+        "our (%local_domains, @local_domains_acl, $local_domains_re, @local_domains_maps);"
+        "@local_domains_maps = (\\%local_domains, \\@local_domains_acl, \\$local_domains_re);"
+        f"sub read_hash {{ 'vhost' }} {ours}\n{ending}\n;print join ',', @local_domains_maps;"
+    )
+    done = subprocess.run(["perl", "-e", script], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
+def test_rules_of_the_user(system: System) -> None:
+    system.volume("spamassassin-rules.cf", "score RCVD_IN_XBL 4\n")
+    rules = "/etc/spamassassin/spamassassin-rules.cf"
+    assert rules not in system.render().files
+    assert system.render(ENABLE_SPAMASSASSIN="1").text(rules) == "score RCVD_IN_XBL 4\n"
+
+
+def test_shortcircuits(render: Render) -> None:
+    assert "/etc/spamassassin/shortcircuit.pre" not in render(ENABLE_SPAMASSASSIN="1").files
+    rendered = render(ENABLE_SPAMASSASSIN="1", SA_SHORTCIRCUIT_BAYES_SPAM="1")
+    assert rendered.lines("/etc/spamassassin/shortcircuit.cf") == ["shortcircuit BAYES_99 spam"]
+    rendered = render(ENABLE_SPAMASSASSIN="1", SA_SHORTCIRCUIT_BAYES_HAM="1")
+    assert rendered.lines("/etc/spamassassin/shortcircuit.cf") == ["shortcircuit BAYES_00 ham"]
+    assert rendered.lines("/etc/spamassassin/shortcircuit.pre")
+
+
+def test_jobs(render: Render) -> None:
+    rendered = render(ENABLE_SPAMASSASSIN="1", ENABLE_SPAMASSASSIN_KAM="1")
+    for name in ("virus-wiper", "spamassassin-update"):
+        service = rendered.services[name]
+        assert (service.enabled, service.type, service.every_seconds, service.late) == (True, "oneshot", 86400, True)
+        assert rendered.files[service.command[0]].mode == 0o755
+    update = rendered.text("/usr/local/bin/spamassassin-update")
+    assert "--gpgkey $key --channel $channel" in update
+    assert "key=24C063D8" in update
+    assert not render().services["spamassassin-update"].enabled
+    assert "KAM" not in render(ENABLE_SPAMASSASSIN="1").text("/usr/local/bin/spamassassin-update")
+
+
+def test_new_hosted_domains_reach_amavis(render: Render) -> None:
+    service = render().services["amavis"]
+    assert "/etc/postfix/vhost" in service.files
+    assert service.on_change == "reload"
