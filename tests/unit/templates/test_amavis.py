@@ -26,6 +26,7 @@ def test_mail_passes_amavis_and_comes_back(render: Render) -> None:
     assert options == {
         "smtp_data_done_timeout": "1200",
         "smtp_send_xforward_command": "yes",
+        "smtp_header_checks": "",
         "smtp_dns_support_level": "disabled",
         "max_use": "20",
         "smtp_tls_security_level": "none",
