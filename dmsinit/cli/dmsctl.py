@@ -91,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
     add("reexec", _reexec, "replace the code of dmsinit by what is installed, without stopping a service")
     one = add("render", _render, "render the configuration and check it, without a running server")
     one.add_argument("--check", action="store_true", required=True, help="change nothing (the only mode)")
+    one = add("config", _config, "what each setting is in force, and where it comes from")
+    one.add_argument("names", nargs="*", metavar="NAME", help="only these settings")
+    one.add_argument("--set", action="store_true", help="only what differs from the default")
+    one = add("certificate", _certificate, "make a certificate that SSL_TYPE=self-signed uses; asks no question")
+    one.add_argument("kind", choices=["self-signed"], metavar="self-signed")
+    one.add_argument("--name", default="", metavar="FQDN", help="the server's name (default: its own)")
+    one.add_argument("--also", action="append", default=[], metavar="FQDN", help="another name that clients use")
+    one.add_argument("--rsa", action="store_true", help="RSA keys for very old clients, not elliptic curves")
+    one.add_argument("--days", type=_count, default=820, metavar="N", help="valid for N days (default 820)")
+    one.add_argument("--force", action="store_true", help="replace what is there")
     add("metrics", _metrics, "the metrics, as Prometheus reads them")
     add("health", _health, "exit 0 when the server is ready; for HEALTHCHECK")
     add("blame", _blame, "the boot explained: what took how long, and what waited for what")
@@ -258,6 +268,43 @@ def _successor(before: int) -> Any:
             return status
         time.sleep(0.02)
     return None
+
+
+def _config(arguments: Arguments) -> int:
+    from dmsinit.cli import _config as config
+
+    try:
+        answer = config.read()
+    except config.Failed as failed:
+        print(f"{PROGRAM}: {failed}", file=sys.stderr)
+        return FAILED
+    answer["settings"] = config.chosen(answer["settings"], arguments.names, changed=arguments.set)
+    if arguments.json:
+        _print_json(answer)
+        return DONE
+    print(config.table(answer["settings"]))
+    for warning in answer["warnings"]:
+        print(f"! {warning}", file=sys.stderr)
+    return DONE
+
+
+def _certificate(arguments: Arguments) -> int:
+    from dmsinit.cli import _certificate as certificate
+
+    try:
+        name = certificate.full_name(arguments.name)
+        made = certificate.self_signed(
+            name, arguments.also, rsa=arguments.rsa, days=arguments.days, force=arguments.force
+        )
+    except certificate.Refused as refused:
+        print(f"{PROGRAM}: {refused}", file=sys.stderr)
+        return FAILED
+    if arguments.json:
+        _print_json({"name": name, "files": [str(path) for path in made]})
+    else:
+        print("\n".join(str(path) for path in made))
+        print(f"Next: set SSL_TYPE=self-signed, and let clients trust {made[-1].name}.")
+    return DONE
 
 
 def _render(_arguments: Arguments) -> int:

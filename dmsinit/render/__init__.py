@@ -10,10 +10,17 @@
         the input cannot be used, and nothing was changed; exit 78 (EX_CONFIG)
     {"type": "installed", "fqdn": …, "user_patches": PATH | null}
         all files are in place; with `--boot` a line on standard input is awaited now
-    {"type": "plan", "plan": Plan, "changes": [Change, …]}
-        what has to run, and what was changed; exit 0
+    {"type": "plan", "plan": Plan, "changes": [Change, …], "diffs": {PATH: TEXT}}
+        what has to run, and what was changed (or would be); exit 0
+    {"type": "changed", "paths": [PATH, …]}, {"type": "unchanged"}
+        with `--detect`: which watched files changed, or none; then there is nothing to do, and it exits with 0
+    {"type": "note", "text": …}
+        for the log of the change detection, such as whose lock is waited for
+    {"type": "rolled-back", "paths": [PATH, …]}
+        the files of before the last apply are back; exit 0
 
 Modes: `--boot` renders everything anew and repairs what a start repairs; `--apply` installs the differences while
-daemons run; `--plan` says what `--apply` would change; `--check` is for people: it prints problems as text and installs
-nothing. A defect of dmsinit ends with one ERROR line and exit 70 (EX_SOFTWARE).
+daemons run, `--detect` does so if a watched file changed, and `--roll-back` takes the last apply back; `--plan` says
+what `--apply` would change, `--diff` with lines; `--check` and `--settings` are for people: they install nothing and
+print text, or JSON. A defect of dmsinit ends with one ERROR line and exit 70 (EX_SOFTWARE).
 """

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import networks, tls, watched
+from dmsinit.render.elsewhere import assumed_name, excuse_certificates
 from dmsinit.render.host import Host, nameservers, qualified_name
 from dmsinit.render.networks import Networks
 from dmsinit.render.paths import VOLUME, Root
@@ -75,11 +76,14 @@ class Invalid(ProblemsFound):
         self.fqdn_missing = fqdn_missing
 
 
-def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
-    """Return the inputs; Invalid when there are no usable settings."""
+def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -> Inputs:
+    """Return the inputs; Invalid when there are no usable settings. `elsewhere`: this may not be the server itself."""
     problems: list[Problem] = []
+    name, assumptions = qualified_name(root), list[Problem]()
+    if elsewhere:
+        name, assumptions = assumed_name(name, environ)
     try:
-        loaded = load(environ, fqdn=qualified_name(root))
+        loaded = load(environ, fqdn=name)
     except SettingsRefused as refused:
         _read(root, problems)
         raise Invalid(
@@ -87,7 +91,7 @@ def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
             fqdn_missing=refused.fqdn_missing,
         ) from refused  # fmt: skip
     settings = loaded.settings
-    warnings = list(loaded.warnings)
+    warnings = [*assumptions, *loaded.warnings]
     found = networks.find(
         settings.permit_docker, settings.network_interface,
         asked_for=loaded.sources.get("NETWORK_INTERFACE", "default") != "default",
@@ -99,6 +103,8 @@ def gather(root: Root, environ: Mapping[str, str]) -> Inputs:
     snapshot = watched.snapshot(observed, root)
     volume = _read(root, problems)
     certificate = tls.choose(settings, settings.fqdn, settings.domain, root)
+    if elsewhere:
+        excuse_certificates(certificate, settings, root)
     problems += [*found.problems, *certificate.problems]
     warnings += [*volume.warnings, *found.warnings, *certificate.warnings]
     return Inputs(

@@ -12,6 +12,7 @@ from dmsinit.render.paths import Root
 from dmsinit.render.protocol import EX_SOFTWARE, EX_USAGE, Reporter
 
 USAGE: Final = """usage: dmsinit render --check     check the configuration: print what is wrong, change nothing
+       dmsinit render --settings  print what each setting is, as JSON
        dmsinit render --plan      say what an apply would change
        dmsinit render --diff      say it with the lines that differ
        dmsinit render --apply     install what changed (dmsinit runs this itself)

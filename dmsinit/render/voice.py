@@ -26,10 +26,12 @@ class Audience(StrEnum):
     PLAN = "plan"
     DIFF = "diff"
     CHECK = "check"
+    SETTINGS = "settings"
     COMPILE = "compile"
 
 
 _WHILE_ALL_RUNS: Final = (Audience.APPLY, Audience.DETECT)
+_FOR_PEOPLE: Final = (Audience.CHECK, Audience.SETTINGS)
 _PREVIEWS: Final = (Audience.PLAN, Audience.DIFF)
 
 
@@ -53,7 +55,7 @@ class Voice:
             if text in self._told:
                 continue
             self._told[text] = None
-            if self._audience is Audience.CHECK:
+            if self._audience in _FOR_PEOPLE:
                 sys.stdout.write(f"warning: {text}\n")
             elif self._audience not in _PREVIEWS and text not in self._known:
                 (self._log.error if isinstance(warning, Severe) else self._log.warn)(text)
@@ -67,7 +69,7 @@ class Voice:
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Tell why the configuration cannot be used."""
         for problem in problems:
-            if self._audience is Audience.CHECK:
+            if self._audience in _FOR_PEOPLE:
                 sys.stdout.write(f"error: {problem}\n")
             else:
                 self._log.error(str(problem))
