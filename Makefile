@@ -58,10 +58,12 @@ image-test: $(READY) ## tests that drive the built image on real ports
 	@tools/engine image
 	@$(PY) -m pytest -q tests/image </dev/null
 
-docs: $(READY) ## write the generated reference pages again
+docs: $(READY) ## write the generated files again (reference pages, dashboard)
 	@$(PY) -m dmsinit.settings > docs/reference/environment.md.new
 	@mv docs/reference/environment.md.new docs/reference/environment.md
-	@echo "Written: docs/reference/environment.md"
+	@$(PY) tools/dashboard.py > grafana/dmsinit.json.new
+	@mv grafana/dmsinit.json.new grafana/dmsinit.json
+	@echo "Written: docs/reference/environment.md grafana/dmsinit.json"
 
 bench-boot: $(READY) ## how long a boot takes, against its critical path
 	@tools/engine image
