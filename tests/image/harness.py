@@ -97,6 +97,7 @@ class Containers:
         *,
         environment: Mapping[str, str] | None = None,
         hostname: str = HOSTNAME,
+        capabilities: Sequence[str] = ("NET_ADMIN",),
         options: Sequence[str] = (),
     ) -> "Server":
         """Start a server whose config volume holds `files` (name → text); it is not up yet when this returns."""
@@ -104,14 +105,19 @@ class Containers:
             target = config / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-        name = f"dmsinit-test-{os.getpid()}-{len(self._names)}"
-        self._names.append(name)
+        name = self.new_name()
+        rights = [f"--cap-add={capability}" for capability in capabilities]
         settings = [option for item in (environment or {}).items() for option in ("--env", "=".join(item))]
         self.checked(
             "run", "--detach", "--name", name, "--no-healthcheck", "--network=bridge", "--hostname", hostname,
-            "--cap-add=NET_ADMIN", "--stop-timeout=60", "--volume", f"{config}:{CONFIG}", *settings, *options, IMAGE,
+            *rights, "--stop-timeout=60", "--volume", f"{config}:{CONFIG}", *settings, *options, IMAGE,
         )  # fmt: skip
         return Server(self, name, config)
+
+    def new_name(self) -> str:
+        """Return a name for a container that is removed at the end, whatever happens."""
+        self._names.append(f"dmsinit-test-{os.getpid()}-{len(self._names)}")
+        return self._names[-1]
 
     def remove(self, name: str) -> None:
         self.call("rm", "--force", "--time=0" if self._engine == "podman" else "--volumes", name)
@@ -153,6 +159,12 @@ class Server:
 
     def mail_log(self) -> str:
         return self.checked("cat", "/var/log/mail/mail.log")
+
+    def wait_for_line(self, path: str, pattern: str) -> None:
+        """Wait until a line of a log file inside matches `pattern` (grep -E); lines of the past count too."""
+        wait = f'timeout {PATIENCE_SECONDS} grep -E -q -m1 -e "$2" <(tail -n +1 -F "$1" 2> /dev/null)'
+        result = self.run("bash", "-c", wait, "wait", path, pattern)
+        assert result.code == 0, f"no line of {path} matches {pattern}:\n{self.checked('cat', path)}"
 
     def wait_for_log(self, text: str, count: int = 1) -> str:
         """Return the log up to the line that is the `count`th with `text`; fail when the container ends first."""
