@@ -93,13 +93,24 @@ class Limits(Record, frozen=True):
     """The capability bounding set by name, such as `net_bind_service`."""
 
 
+class Needs(Record, frozen=True):
+    """Files without which a start is pointless: until a file matches one of these patterns it waits, and says `why`.
+
+    `*`, `?` and `[…]` (fnmatch) may stand in the last part of a pattern; its directory must exist.
+    """
+
+    files: tuple[str, ...] = ()
+    why: str = ""
+
+
 class Service(Record, frozen=True):
     """One supervised program: all that the supervisor knows about it.
 
     `requires`: without them it does not run. `wants`: it waits until they are ready or have failed. `after`: order
     only. `files`: glob patterns of what it is made of; `on_change`: what a change there does. `stdout = "inherit"`
     gives it the container's standard output instead of a log of its own. `late`: it starts when all others are
-    ready, and nobody waits for it. `every_seconds` with `type = "oneshot"` runs it again and again.
+    ready, and nobody waits for it. `every_seconds` with `type = "oneshot"` runs it again and again. `on_recovery` is
+    a command (run as root) for the moment when it answers again after others may have missed it.
     """
 
     name: str
@@ -121,6 +132,8 @@ class Service(Record, frozen=True):
     after: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     on_change: OnChange = "restart"
+    on_recovery: tuple[str, ...] = ()
+    needs: Needs = Needs()
     ready: Readiness = Readiness()
     health: Health | None = None
     restart: Restart = Restart()
@@ -248,5 +261,5 @@ def _command_line(service: Service) -> Service:
     """Return a service without what can change under a running process."""
     return msgspec.structs.replace(
         service, description="", requires=(), wants=(), after=(), files=(), on_change="none", ready=Readiness(),
-        health=None, restart=Restart(), stop=Stop(), reload=None, late=False,
+        health=None, restart=Restart(), stop=Stop(), reload=None, late=False, on_recovery=(), needs=Needs(),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from dmsinit.plan import Health, Limits, Probe, Readiness, Reload, Restart, Service, Stop
+from dmsinit.plan import Health, Limits, Needs, Probe, Readiness, Reload, Restart, Service, Stop
 from dmsinit.render.manifest import truth
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -125,8 +125,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
         "description": text, "enabled": flag, "command": command, "user": text, "group": text, "groups": texts,
         "env": table, "cwd": text, "umask": umask, "type": one_of("simple", "oneshot"), "every": duration,
         "late": flag, "stdout": one_of("log", "inherit"), "requires": texts, "wants": texts, "after": texts,
-        "files": texts, "on_change": one_of("reload", "restart", "none"),
+        "files": texts, "on_change": one_of("reload", "restart", "none"), "on_recovery": command,
     },
+    "needs": {"files": texts, "why": text},
     "ready": _PROBE,
     "health": {**_PROBE, "interval": duration, "failures": whole},
     "restart": {
@@ -154,6 +155,8 @@ def build(name: str, values: dict[str, Any]) -> Service:
     if (health := values.pop("health", None)) is not None:
         timing = {"interval_seconds": health.get("interval"), "failures": health.get("failures")}
         parts["health"] = Health(probe=_probe(health, timeout=health.get("timeout")), **_given(timing))
+    if (needs := values.pop("needs", None)) is not None:
+        parts["needs"] = Needs(**needs)
     if (restart := values.pop("restart", None)) is not None:
         parts["restart"] = _restart(restart)
     if (stop := values.pop("stop", None)) is not None:

@@ -10,6 +10,7 @@ from typing import Final
 
 import anyio
 
+from dmsinit.supervisor import needs
 from dmsinit.supervisor.backoff import Backoff
 from dmsinit.supervisor.command import CannotStart
 from dmsinit.supervisor.relations import Relations
@@ -20,6 +21,10 @@ from dmsinit.supervisor.world import EXHAUSTED
 
 _PERIOD_JITTER: Final = 0.1
 """Containers that were started together must not ask a mirror for updates together for ever."""
+
+
+_RECOVERY_SECONDS: Final = 30.0
+"""What is due on a recovery must not keep health from being watched."""
 
 
 class Life:
@@ -111,6 +116,7 @@ class Life:
             unit.waiting_for = []
         while unit.service.late and not unit.world.up:
             await unit.world.up_changed.wait()
+        await needs.until_files(unit)
 
     async def _one_life(self, reason: Reason) -> Ending:
         """Spawn it and see it through to its end."""
@@ -165,8 +171,17 @@ class Life:
             if unit.span.ended is None:
                 unit.span.ended = unit.ready_at
             unit.to(State.READY, unit.reason)
+            await self._recovered()
         unit.tree.members()  # learn the sessions of the whole tree while parents and children are still together
         return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
+
+    async def _recovered(self) -> None:
+        """Carry out what is due when it answers again after others may have missed it."""
+        unit = self._unit
+        if unit.service.on_recovery and unit.missed:
+            with anyio.move_on_after(_RECOVERY_SECONDS):
+                await unit.world.run(unit.service.on_recovery, unit.tree.output)
+        unit.missed = True
 
     def _health_is(self, problem: str | None) -> None:
         """Take the result of a health probe: None, or what was wrong."""

@@ -232,8 +232,8 @@ class Supervisor:
     # The whole
 
     async def until_ready(self) -> None:
-        """Return when every enabled service that is not `late` is ready (a oneshot: done)."""
-        while missing := self.missing():
+        """Return when every enabled service that is not `late` is ready (a oneshot: done), or lacks files it needs."""
+        while missing := [unit for unit in self.missing() if not unit.lacks_files]:
             await missing[0].changed.wait()
 
     def missing(self) -> list[Unit]:

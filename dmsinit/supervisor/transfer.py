@@ -39,7 +39,7 @@ def take_over(unit: Unit, given: UnitState) -> None:
     unit.since, unit.wanted, unit.why = given.since, given.wanted, Reason(given.why or given.reason)
     unit.starts, unit.restarts, unit.ready_seconds = given.starts, given.restarts, given.ready_seconds
     unit.deaths.extend(given.deaths)
-    unit.span, unit.ready_at = given.span, given.ready_at
+    unit.span, unit.ready_at, unit.missed = given.span, given.ready_at, given.ready_at is not None
     unit.tree.output.ring.extend(given.lines)
     for pipe in given.pipes:
         unit.tree.output.attach(pipe)

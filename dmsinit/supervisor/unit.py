@@ -46,6 +46,7 @@ class Unit:
         self.restarts = 0
         self.deaths: deque[Death] = deque(maxlen=DEATHS_KEPT)
         self.waiting_for: list[str] = []
+        self.lacks_files = False
         self.ready_seconds: float | None = None
         self.next_run: float | None = None
         self.span = Span(name=service.name, kind="service", began=world.clock())
@@ -59,6 +60,7 @@ class Unit:
         self.demand = Pulse()
         self.scope: anyio.CancelScope | None = None
         self.reloading = False
+        self.missed = False
         self.ready_at: float | None = None
 
     @property
@@ -68,7 +70,7 @@ class Unit:
     @property
     def settled(self) -> bool:
         """Nobody who merely wants this service, or comes after it, has to wait for it any longer."""
-        if self.state in ANSWERING or self.state in (State.BACKOFF, State.EXITED, State.FAILED):
+        if self.state in ANSWERING or self.state in (State.BACKOFF, State.EXITED, State.FAILED) or self.lacks_files:
             return True
         return not (self.wanted or self.state in RUNNING)
 
@@ -162,6 +164,15 @@ class Unit:
         self.world.log.debug(f"{self.name}: {old} → {state} ({reason}{': ' + detail if detail else ''})")
         self.changed.fire()
         self.moved(self)
+
+    def lack(self, what: str) -> None:
+        """Say what it waits for that no service is; nothing when it is there."""
+        self.lacks_files = bool(what)
+        if self.state is State.WAITING:
+            self.detail = what
+        if what:
+            self.world.log.info(f"{self.name} waits: {what}")
+        self.changed.fire()
 
     def _noticed(self) -> None:
         """Follow what the service itself says about a reload that it began on its own."""

@@ -75,6 +75,7 @@ def test_defaults(render: Render) -> None:
         "final_bad_header_destiny": "D_PASS",
         "sa_spam_subject_tag": "undef",
         "max_servers": "",
+        "smtp_connection_cache_enable": "0",
     }
     assert perl(rendered, "15-av_scanners")["av_scanners_backup"] == "()"
 
