@@ -4,22 +4,21 @@ Signal handlers come before any other import: the kernel drops TERM for a PID 1 
 """
 
 import signal
+import sys
 
 early_signals: list[int] = []
 """TERM and INT that came before the event loop could take them."""
 
-for _number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(_number, lambda number, _frame: early_signals.append(number))
+if sys.argv[1:2] != ["render"]:  # which is a child like any other, and ends when it is told to
+    for _number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(_number, lambda number, _frame: early_signals.append(number))
 
-import sys  # noqa: E402
 import time  # noqa: E402
 
 
 def main() -> int:
     arguments = sys.argv[1:]
     if arguments[:1] == ["render"]:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
         from dmsinit.render.main import main as render
 
         return render(arguments[1:])

@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = Log("dmsinit", level=level, json_lines=style == "json")
     try:
         return Run(arguments.mode, Root(arguments.root), os.environ, log, Reporter()).go()
+    except BrokenPipeError:  # PID 1 has stopped listening: the container stops
+        return EX_SOFTWARE
     except Exception as error:  # noqa: BLE001 - the outermost guard: a defect is told in one line, never as a traceback
         log.error(
             f"cannot render the configuration: {_described(error)}; this is a defect of dmsinit, please report it"
