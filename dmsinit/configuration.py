@@ -51,8 +51,8 @@ class Configuration:
             self._log.debug(f"written in the configuration: {', '.join(sorted(names))}")
             try:
                 await self._apply("--detect")
-            except Unchanged:
-                continue
+            except Unchanged as unchanged:
+                self._watcher.watch(unchanged.watch)
             except REFUSALS as error:
                 self._note(f"not in force: {error}")
                 self._log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")

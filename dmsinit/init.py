@@ -28,7 +28,7 @@ from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervis
 from dmsinit.supervisor.handover import Handover
 from dmsinit.system import System
 
-CONFIG_VOLUME: Final = "/tmp/docker-mailserver"  # noqa: S108 - the contract's mount point
+WATCHED_AT_BOOT: Final = ("/tmp/docker-mailserver", "/etc/dmsinit/services", "/run/dmsinit")  # noqa: S108 - contract
 SERVICE_LOGS: Final = Path("/var/log/supervisor")
 ACCOUNT_WAIT_SECONDS: Final = 120
 ACCOUNT_REMINDER_SECONDS: Final = 10
@@ -118,7 +118,7 @@ class Init:
             Span(name="start", kind="phase", began=self.system.began, ended=rendering.began),
             Span(name="imports", kind="phase", began=rendering.began, ended=time.monotonic()),
         ]
-        self._watcher.watch([CONFIG_VOLUME])  # from the first moment: what changes while we boot is not missed
+        self._watcher.watch(WATCHED_AT_BOOT)  # from the first moment: what changes while we boot is not missed
         rendered = await self._render_with_accounts(rendering)
         self.system.phases += rendered.phases
         self.system.fqdn = rendered.plan.fqdn
@@ -137,7 +137,7 @@ class Init:
 
     async def _account_added(self, deadline: float) -> None:
         """Return when something changed in the config volume; raise NoAccounts at the deadline."""
-        self._watcher.watch([CONFIG_VOLUME])
+        self._watcher.watch(WATCHED_AT_BOOT)
         while (left := deadline - time.monotonic()) > 0:
             self.log.warn(f"there is no mail account yet; add one within {left:.0f} s: setup email add USER@DOMAIN")
             with anyio.move_on_after(min(ACCOUNT_REMINDER_SECONDS, left)):

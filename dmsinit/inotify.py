@@ -28,8 +28,8 @@ _BUFFER_BYTES: Final = 65536
 class Watcher:
     """Watches paths; `changed` returns after something happened to them and `settle_seconds` of quiet.
 
-    A path may be a file or a directory, whose every entry then counts. What does not exist is watched for where it would
-    appear; what is replaced as a whole, by a rename or a new symbolic link, has changed too.
+    A path may be a file or a directory, whose every entry then counts. What does not exist is watched for where it
+    would appear; what is replaced as a whole, by a rename or a new symbolic link, has changed too.
     """
 
     def __init__(self, *, settle_seconds: float = 0.05, longest_settle_seconds: float = 0.5) -> None:
@@ -46,7 +46,10 @@ class Watcher:
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
 
     def watch(self, paths: Iterable[str]) -> None:
-        """Watch exactly these paths from now on."""
+        """Watch exactly these paths from now on.
+
+        Directories that were not watched until now count as changed: nobody knows what happened in them before.
+        """
         wanted: dict[str, set[bytes] | None] = {}
         for path in paths:
             if os.path.isdir(path):
@@ -55,6 +58,9 @@ class Watcher:
             names = wanted.setdefault(directory, set())
             if names is not None:
                 names.add(os.fsencode(name))
+        if self._descriptors and wanted.keys() - self._descriptors.keys():
+            self._seen.add("")
+            self._event.set()
         for directory in self._descriptors.keys() - wanted.keys():
             descriptor = self._descriptors.pop(directory)
             self._names.pop(descriptor, None)

@@ -6,7 +6,7 @@ The protocol (JSON objects, one a line, on the child's standard output) is descr
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -32,7 +32,11 @@ class NoAccounts(Exception):
 
 
 class Unchanged(Exception):
-    """No watched file differs from when it was read last: an event that means nothing."""
+    """No watched file differs from when it was read last: an event that means nothing. `watch`: where to look now."""
+
+    def __init__(self, watch: Sequence[str]) -> None:
+        super().__init__()
+        self.watch = watch
 
 
 class RenderFailed(Exception):
@@ -109,7 +113,7 @@ class Conversation:
             case "waiting":
                 self._verdict = NoAccounts()
             case "unchanged":
-                self._verdict = Unchanged()
+                self._verdict = Unchanged(message["watch"])
             case "invalid":
                 problems = [Problem(p["where"], p["cause"], p.get("remedy", "")) for p in message["problems"]]
                 self._verdict = (MissingHostName if message.get("fqdn_missing") else ProblemsFound)(problems)

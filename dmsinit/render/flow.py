@@ -115,7 +115,7 @@ class Run:
             inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK)
         self._log.set_level(inputs.settings.log_level)
         if self._mode is Mode.DETECT and not self._detected(inputs):
-            self._report.say("unchanged")
+            self._report.say("unchanged", watch=watched.places(inputs.watched, self._root))
             return EX_OK
         self._snapshot = inputs.snapshot
         self._voice.warn(inputs.warnings)

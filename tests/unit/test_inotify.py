@@ -64,6 +64,7 @@ async def test_watching_anew_forgets_the_old(watcher: Watcher, tmp_path: Path) -
         (tmp_path / name).mkdir()
     watcher.watch([str(tmp_path / "a")])
     watcher.watch([str(tmp_path / "b")])
+    assert await seen(watcher) == {""}  # nobody knows what happened there before
     (tmp_path / "a" / "x").write_text("x")
     (tmp_path / "b" / "y").write_text("y")
     assert await seen(watcher) == {"y"}
@@ -73,3 +74,24 @@ async def test_a_directory_that_is_not_there_yet_is_no_error(watcher: Watcher, t
     watcher.watch([str(tmp_path / "none" / "file"), str(tmp_path / "file")])
     (tmp_path / "file").write_text("x")
     assert await seen(watcher) == {"file"}
+
+
+async def test_a_directory_appears_and_is_watched_from_then_on(watcher: Watcher, tmp_path: Path) -> None:
+    paths = [str(tmp_path / "volume" / "services"), str(tmp_path / "volume" / "accounts")]
+    (tmp_path / "volume").mkdir()
+    watcher.watch(paths)
+    (tmp_path / "volume" / "services").mkdir()
+    assert await seen(watcher) == {"services"}
+    (tmp_path / "volume" / "services" / "before.toml").write_text("x")
+    watcher.watch(paths)
+    assert await seen(watcher) == {""}
+    (tmp_path / "volume" / "services" / "own.toml").write_text("x")
+    assert await seen(watcher) == {"own.toml"}
+
+
+async def test_a_directory_that_is_replaced_has_changed(watcher: Watcher, tmp_path: Path) -> None:
+    (tmp_path / "live").mkdir()
+    watcher.watch([str(tmp_path / "live")])
+    (tmp_path / "live").rmdir()
+    (tmp_path / "live").symlink_to("archive")
+    assert "live" in await seen(watcher)
