@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Protocol
 
-from dmsinit.metrics.source import Milter, Scanner
+from dmsinit.metrics.source import Logged, Milter, Scanner
 from dmsinit.supervisor import Applies, ServiceStatus, Span, State, Supervisor
 from dmsinit.supervisor.lag import Lag
 from dmsinit.supervisor.proctree import Snapshot
@@ -72,8 +72,9 @@ class Observation:
                 totals[service, reason] = totals.get((service, reason), 0) + count
         return totals
 
-    def log_bytes(self) -> Mapping[str, int]:
-        return {name: unit.tree.output.bytes_read for name, unit in self._supervisor.units.items()}
+    def logged(self) -> Mapping[str, Logged]:
+        outputs = {name: unit.tree.output for name, unit in self._supervisor.units.items()}
+        return {name: Logged(output.bytes_read, output.bytes_lost) for name, output in outputs.items()}
 
     def milters(self) -> Mapping[str, Milter]:
         return {

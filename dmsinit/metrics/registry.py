@@ -52,7 +52,7 @@ class Metrics:
             *services.states(found),
             *services.counts(names, source.restarts(), source.exits()),
             *services.resources(used, {name: cpu_seconds[name] for name in names}),
-            *services.logs(names, source.log_bytes()),
+            *services.logs(names, source.logged()),
             *system.container(self._hierarchy),
             *system.boot(source),
             *system.milters(source),

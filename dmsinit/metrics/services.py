@@ -6,6 +6,7 @@ from typing import Final
 from dmsinit.metrics._prometheus import CounterMetricFamily, GaugeMetricFamily, Metric
 from dmsinit.metrics.families import counters, gauges
 from dmsinit.metrics.process import Usage
+from dmsinit.metrics.source import Logged
 from dmsinit.supervisor.states import Reason, State
 from dmsinit.supervisor.status import ServiceStatus
 
@@ -74,7 +75,12 @@ def _memory(used: Mapping[str, Usage]) -> Metric:
     return family
 
 
-def logs(names: Sequence[str], written: Mapping[str, int]) -> Sequence[Metric]:
+def logs(names: Sequence[str], logged: Mapping[str, Logged]) -> Sequence[Metric]:
     """Return how much the services write on their standard output and error."""
-    text = "What a service wrote on its standard output and error."
-    return [counters("dms_service_log_bytes", text, "service", {name: written.get(name, 0) for name in names})]
+    outputs = {name: logged.get(name, Logged(0, 0)) for name in names}
+    written = {name: output.written for name, output in outputs.items()}
+    lost = {name: output.lost for name, output in outputs.items()}
+    return [
+        counters("dms_service_log_bytes", "What a service wrote on its standard output and error.", "service", written),
+        counters("dms_service_log_lost_bytes", "What of that its log file could not take.", "service", lost),
+    ]

@@ -14,6 +14,13 @@ class Milter(NamedTuple):
     handshake_seconds: float | None
 
 
+class Logged(NamedTuple):
+    """Bytes that a service wrote on its output, and how many of them its log file could not take."""
+
+    written: int
+    lost: int
+
+
 class Scanner(NamedTuple):
     """The service that speaks clamd's protocol, and where it answers."""
 
@@ -49,8 +56,8 @@ class Source(Protocol):
     def exits(self) -> Mapping[tuple[str, str], int]:
         """Return how often each (service, reason) ended since PID 1 began."""
 
-    def log_bytes(self) -> Mapping[str, int]:
-        """Return how many bytes each service wrote on its output."""
+    def logged(self) -> Mapping[str, Logged]:
+        """Return what became of each service's output."""
 
     def milters(self) -> Mapping[str, Milter]:
         """Return the last probe result of each service whose probe is a milter's handshake."""

@@ -17,6 +17,7 @@ class LogFile:
 
     def __init__(self, path: str, *, limit_bytes: int = _FILE_BYTES, kept: int = _FILES_KEPT) -> None:
         self.path = path
+        self.bytes_lost = 0
         self._limit = limit_bytes
         self._kept = kept
         self._fd = -1
@@ -48,6 +49,7 @@ class LogFile:
         self._fd = -1
 
     def _lose(self, count: int, because: str) -> None:
+        self.bytes_lost += count
         self._lost_bytes += count
         self._lost_because = because
 

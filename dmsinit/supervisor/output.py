@@ -121,6 +121,11 @@ class Output:
             self._file.write(line.encode() + b"\n")
         self._add([line])
 
+    @property
+    def bytes_lost(self) -> int:
+        """How much the log file could not take."""
+        return self._file.bytes_lost if self._file is not None else 0
+
     def tail(self, lines: int) -> list[str]:
         """Return the last lines, at most RING_LINES of them."""
         return list(self.ring)[-lines:] if lines > 0 else []

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dmsinit.metrics import system as system_metrics
 from dmsinit.metrics.cgroup import Hierarchy
 from dmsinit.metrics.registry import Metrics
-from dmsinit.metrics.source import Milter, Scanner
+from dmsinit.metrics.source import Logged, Milter, Scanner
 from dmsinit.supervisor.lag import Lag
 from dmsinit.supervisor.status import Applies, ServiceStatus, Span
 
@@ -52,8 +52,8 @@ class System:
     def exits(self) -> Mapping[tuple[str, str], int]:
         return {("down", "exited"): 5, ("down", "oom-killed"): 1}
 
-    def log_bytes(self) -> Mapping[str, int]:
-        return {"self": 1234}
+    def logged(self) -> Mapping[str, Logged]:
+        return {"self": Logged(1234, 34)}
 
     def scanner(self) -> Scanner | None:
         return None

@@ -55,6 +55,15 @@ async def test_output_is_counted(bench: Bench) -> None:
     assert (await scrape(system))["dms_service_log_bytes_total", ("a",)] >= 5
 
 
+async def test_output_that_the_log_file_cannot_take_is_counted(bench: Bench, tmp_path: Path) -> None:
+    system = System(bench.supervisor, time.monotonic())
+    (tmp_path / "a.log").mkdir()  # a file cannot be opened there
+    await bench.run(Service(name="a", command=("sh", "-c", "printf 12345; exec sleep 1000")))
+    await bench.until("a", State.READY)
+    await bench.supervisor.operate("a", "stop", wait=True)
+    assert (await scrape(system))["dms_service_log_lost_bytes_total", ("a",)] >= 5
+
+
 async def test_the_plan_tells_when_certificates_expire_and_who_the_scanner_is(bench: Bench) -> None:
     system = System(bench.supervisor, time.monotonic())
     scanner = Service(

@@ -44,6 +44,7 @@ async def test_values_are_those_of_the_source_and_the_kernel() -> None:
     assert samples["dms_oom_kills_total", ("down",)] == 1
     assert samples["dms_oom_kills_total", ("self",)] == 0
     assert samples["dms_service_log_bytes_total", ("self",)] == 1234
+    assert samples["dms_service_log_lost_bytes_total", ("self",)] == 34
     assert samples["dms_apply_total", ("invalid",)] == 2
     assert samples["dms_apply_duration_seconds", ()] == 0.25
     assert samples["dms_configuration_in_force", ()] == 0
