@@ -10,7 +10,7 @@ ever looked at is not found.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from dmsinit.supervisor.command import MARKER
@@ -45,11 +45,15 @@ def read_process(pid: int) -> Process | None:
 
 
 class Snapshot:
-    """All processes that can be seen at one moment, zombies left out; looked at once for many services."""
+    """Processes as they are at one moment, zombies left out: all that can be seen, to be looked at for many services.
 
-    def __init__(self) -> None:
+    `around` sees only what may belong to one service.
+    """
+
+    def __init__(self, pids: Iterable[int] | None = None) -> None:
         with RESERVE.lent():
-            seen = [read_process(int(entry)) for entry in os.listdir("/proc") if entry.isdigit()]
+            chosen = all_pids() if pids is None else pids
+            seen = [read_process(pid) for pid in chosen]
         self.processes = {one.pid: one for one in seen if one is not None and one.state not in "ZX"}
         self.children: dict[int, list[Process]] = {}
         for process in self.processes.values():
@@ -62,6 +66,55 @@ class Snapshot:
             with RESERVE.lent():
                 self._markers[pid] = read_marker(pid)
         return self._markers[pid]
+
+
+def around(*, main: int | None, others: Collection[int], reaper: int) -> Snapshot:
+    """Return what is below `main` and below the orphans: the children of `reaper` that are none of `others`.
+
+    Every process of a service is there, and the look costs what these are, however many services there are. Lists of
+    children may be wrong when they change while they are read (proc_tid_children(5)), but the reaper's own is right:
+    nobody else takes one out of it. Where the kernel has no such lists, this is a Snapshot of everything.
+    """
+    try:
+        with RESERVE.lent():
+            pids = [pid for pid in children_of(reaper) if pid == main or pid not in others]
+            for pid in pids:  # grows meanwhile
+                pids += children_of(pid)
+    except FileNotFoundError:
+        return Snapshot()
+    return Snapshot(pids)
+
+
+def all_pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the children of all threads of a process, none when it has ended; FileNotFoundError without such lists."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    found: list[int] = []
+    for thread in threads:
+        try:
+            fd = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if os.path.exists(f"/proc/{pid}/task/{thread}"):
+                raise
+            continue
+        except OSError:
+            continue
+        try:
+            text = b""
+            while part := os.read(fd, 65536):
+                text += part
+        except OSError:  # the thread ended meanwhile
+            continue
+        finally:
+            os.close(fd)
+        found += map(int, text.split())
+    return found
 
 
 def members(

@@ -268,14 +268,14 @@ class Supervisor:
 
     def status(self, name: str) -> ServiceStatus:
         """Return one service as the control API shows it."""
-        return self._status(self.unit(name), Snapshot())
+        return self._status(self.unit(name))
 
     def statuses(self) -> list[ServiceStatus]:
         """Return all services, in the order of their names."""
         snapshot = Snapshot()
         return [self._status(self.units[name], snapshot) for name in sorted(self.units)]
 
-    def _status(self, unit: Unit, snapshot: Snapshot) -> ServiceStatus:
+    def _status(self, unit: Unit, snapshot: Snapshot | None = None) -> ServiceStatus:
         members = unit.tree.members(snapshot)
         memory = sum(resident_bytes(process.pid) for process in members)
         return unit.status(memory if members else None, len(members))

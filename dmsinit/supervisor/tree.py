@@ -12,7 +12,7 @@ from dmsinit.supervisor import command, ending
 from dmsinit.supervisor.children import Child
 from dmsinit.supervisor.logfile import LogFile
 from dmsinit.supervisor.output import Output
-from dmsinit.supervisor.proctree import Process, Snapshot, members
+from dmsinit.supervisor.proctree import Process, Snapshot, around, members
 from dmsinit.supervisor.world import World
 
 _LEFTOVER_GRACE_SECONDS: Final = 1.0
@@ -66,8 +66,8 @@ class Tree:
         """Return all processes of the service, and remember their sessions, which outlive a killed parent."""
         if self.child is None:
             return []
-        seen = snapshot or Snapshot()
         main = self.child.pid if self.child.alive else None
+        seen = snapshot or around(main=main, others=self._world.children.owned(), reaper=os.getpid())
         found = members(seen, name=self.name, main=main, sessions=self.sessions, reaper=os.getpid())
         self.sessions |= {process.session for process in found} - {os.getsid(0), 0}
         return found
