@@ -1,0 +1,295 @@
+"""Rspamd instead of Amavis and the rest: what it does with real mail, how it learns, and what happens without it."""
+
+import imaplib
+import smtplib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from tests.image.conftest import Start
+from tests.image.harness import DOMAIN, Containers, Server, account, letter
+from tests.image.peers import Peer, names
+
+ANNA, BOB = f"anna@{DOMAIN}", f"bob@{DOMAIN}"
+OUTSIDE = "rita@outside.test"
+RSPAMD = {
+    "ENABLE_RSPAMD": "1", "ENABLE_AMAVIS": "0", "ENABLE_OPENDKIM": "0", "ENABLE_OPENDMARC": "0",
+    "ENABLE_POLICYD_SPF": "0", "PERMIT_DOCKER": "none",
+}  # fmt: skip
+ACCOUNTS = {"postfix-accounts.cf": account(ANNA) + account(BOB)}
+MAIN_CF = (
+    "postscreen_greet_wait = 1s\nmilter_connect_timeout = 2s\nmilter_command_timeout = 2s\n"
+    "smtpd_authorized_xclient_hosts = 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16\n"
+)
+"""Impatient, and open to clients that say whom they speak for (XCLIENT)."""
+GTUBE = "*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+"""Behind X: reject; behind Y: add the header (GTUBE, https://spamassassin.apache.org/gtube/)."""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("config")
+
+
+@pytest.fixture(scope="module")
+def record(containers: Containers, config: Path) -> str:
+    """A key that signs for DOMAIN, made without a server; the text for the DNS."""
+    made = containers.command(
+        "setup", "config", "dkim", "keysize", "1024", "domain", DOMAIN, config=config,
+        options=["--env=ENABLE_RSPAMD=1", "--env=ENABLE_OPENDKIM=0"],
+    )  # fmt: skip
+    assert made.code == 0, made.output
+    return next(line for line in made.output.splitlines() if line.startswith("v=DKIM1"))
+
+
+@pytest.fixture(scope="module")
+def zone(containers: Containers, record: str) -> Iterator[Peer]:
+    records = (
+        f"txt-record=mail._domainkey.{DOMAIN},{record}",
+        f"mx-host={DOMAIN},mail.{DOMAIN}",
+        "mx-host=outside.test,mail.outside.test",
+        "host-record=mail.outside.test,192.0.2.9",
+        "txt-record=outside.test,v=spf1 ip4:192.0.2.9 -all",
+    )
+    with names(containers, *records) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def rspamd(containers: Containers, config: Path, zone: Peer) -> Iterator[Server]:
+    files = {
+        **ACCOUNTS,
+        "postfix-main.cf": MAIN_CF,
+        "rspamd/override.d/options.inc": 'gtube_patterns = "all";\n',
+        "rspamd/custom-commands.conf": "set-option-for-module greylist timeout 7min\nfrobnicate x\n",
+    }
+    environment = {
+        **RSPAMD, "RSPAMD_LEARN": "1", "SPAM_SUBJECT": "'[SPAM] '", "CLAMAV_MESSAGE_SIZE_LIMIT": "42M",
+        "RSPAMD_HFILTER_HOSTNAME_UNKNOWN_SCORE": "7",
+    }  # fmt: skip
+    server = containers.start(files, config, environment=environment, options=[f"--dns={zone.address}"])
+    yield server.wait_until_up()
+    server.remove()
+
+
+def deliver(server: Server, message: EmailMessage, recipient: str = ANNA, sender: str = OUTSIDE) -> None:
+    """Hand a message in at port 25, as the server of outside.test would."""
+    with server.smtp() as smtp:
+        assert smtp.docmd("XCLIENT", "NAME=mail.outside.test ADDR=192.0.2.9")[0] == 220
+        smtp.ehlo("mail.outside.test")
+        smtp.sendmail(sender, [recipient], message.as_bytes())
+
+
+def spam(kind: str, subject: str) -> EmailMessage:
+    message = letter(ANNA, subject, OUTSIDE)
+    message.set_content(f"Buy now: {kind}JS{GTUBE}\n")
+    return message
+
+
+def dump(server: Server, section: str) -> str:
+    return server.checked("rspamadm", "configdump", section)
+
+
+def test_the_thresholds(rspamd: Server) -> None:
+    actions = dump(rspamd, "actions")
+    assert "greylist = 4;" in actions
+    assert "add_header = 6;" in actions
+    assert "reject = 11;" in actions
+    assert "rewrite_subject = null" in actions or "rewrite_subject" not in actions
+
+
+@pytest.mark.parametrize(
+    "module", ["clickhouse", "elastic", "reputation", "spamassassin", "url_redirector", "metric_exporter", "neural"]
+)
+def test_modules_that_are_off(rspamd: Server, module: str) -> None:
+    assert "enabled = false;" in dump(rspamd, module)
+
+
+def test_settings_reach_rspamd(rspamd: Server) -> None:
+    assert "max_size = 42000000;" in dump(rspamd, "antivirus")
+    unknown = dump(rspamd, "group").partition("HFILTER_HOSTNAME_UNKNOWN {")[2].partition("}")[0]
+    assert "weight = 7;" in unknown
+    assert 'bind_socket = "127.0.0.1:11332";' in dump(rspamd, "worker")
+    assert "timeout = 420.0;" in dump(rspamd, "greylist") or "timeout = 7min;" in dump(rspamd, "greylist")
+    assert "rspamd/custom-commands.conf:2: is no command: frobnicate" in rspamd.log()
+
+
+def test_spam_is_refused(rspamd: Server) -> None:
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        deliver(rspamd, spam("X", "gtube"))
+    assert refusal.value.smtp_code == 554
+    assert b"Gtube pattern" in refusal.value.smtp_error
+
+
+def test_likely_spam_is_filed_into_junk(rspamd: Server) -> None:
+    deliver(rspamd, spam("Y", "perhaps spam"))
+    received = rspamd.receive(ANNA, "perhaps spam", "Junk")
+    assert received["X-Spam"] == "Yes"
+    assert received["Subject"] == "[SPAM] perhaps spam"
+
+
+def test_ordinary_mail_has_its_result(rspamd: Server) -> None:
+    deliver(rspamd, letter(ANNA, "ordinary", OUTSIDE))
+    received = rspamd.receive(ANNA, "ordinary")
+    assert "X-Spam" not in received
+    result = received["X-Spamd-Result"]
+    assert result.startswith("default: False [")
+    assert "R_SPF_ALLOW(-1.00)" in result
+    assert "R_DKIM_NA(1.00)" in result
+
+
+def test_mail_of_users_is_signed_and_not_judged(rspamd: Server) -> None:
+    rspamd.send(BOB, "signed", port=587, login=ANNA)
+    received = rspamd.receive(BOB, "signed")
+    signature = received["DKIM-Signature"].replace("\r\n", "")
+    assert f"d={DOMAIN};" in signature
+    assert "s=mail;" in signature
+    scanned = rspamd.checked("rspamc", "--user", ANNA, "--ip", "192.0.2.1", "/dev/stdin")
+    assert "HFILTER" not in scanned
+    # The signature holds: the key is in the DNS.
+    verified = rspamd.run("rspamc", "--ip", "192.0.2.1", stdin=received.as_bytes().decode())
+    assert "R_DKIM_ALLOW" in verified.output
+
+
+def learned(server: Server) -> tuple[int, int]:
+    """Return how many messages count as spam and as good mail."""
+    counters = server.checked("redis-cli", "HMGET", "RS", "learns_spam", "learns_ham").split("\n")
+    spam_count, ham_count = (int(counter or 0) for counter in counters[:2])
+    return spam_count, ham_count
+
+
+def test_moving_mail_teaches(rspamd: Server) -> None:
+    message = letter(BOB, "to be learned", OUTSIDE)
+    message.set_content(
+        "The quick brown fox jumps over the lazy dog, while many different words make this long enough.\n"
+    )
+    deliver(rspamd, message, BOB)
+    rspamd.receive(BOB, "to be learned")
+    assert learned(rspamd) == (0, 0)
+    with rspamd.imap(BOB) as imap:
+        move(imap, "INBOX", "Junk")
+        assert learned(rspamd) == (1, 0)
+        move(imap, "Junk", "INBOX")
+        assert learned(rspamd) == (0, 1)
+        # What is thrown away is not thereby called good mail.
+        move(imap, "INBOX", "Junk")
+        move(imap, "Junk", "Trash")
+        assert learned(rspamd) == (1, 0)
+
+
+def move(imap: imaplib.IMAP4, source: str, target: str) -> None:
+    imap.select(source)
+    numbers = imap.search(None, "SUBJECT", '"to be learned"')[1][0].split()
+    assert numbers
+    answer = imap._simple_command("MOVE", numbers[-1].decode(), target)  # imaplib has no MOVE
+    assert answer[0] == "OK"
+
+
+def test_the_web_interface_wants_a_password(rspamd: Server) -> None:
+    base = f"http://{rspamd.address}:11334"
+    with urllib.request.urlopen(f"{base}/", timeout=10) as page:
+        assert b"Rspamd" in page.read()
+    for password in ("", "q1"):
+        request = urllib.request.Request(f"{base}/stat", headers={"Password": password})
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(request, timeout=10)
+        assert refusal.value.code in (401, 403)
+        refusal.value.close()
+
+
+def test_a_change_of_its_files_is_a_reload(rspamd: Server) -> None:
+    before = rspamd.pids()["rspamd"]
+    applied = rspamd.log().count("rspamd reload")
+    (rspamd.config / "rspamd/custom-commands.conf").write_text("set-option-for-module greylist expire 3d\n")
+    rspamd.wait_for_log("rspamd reload", applied + 1)
+    greylist = dump(rspamd, "greylist")
+    assert "timeout = 300" in greylist or "timeout = 5min" in greylist
+    assert "259200" in greylist or "3d" in greylist
+    assert rspamd.pids()["rspamd"] == before
+    with pytest.raises(smtplib.SMTPDataError):
+        deliver(rspamd, spam("X", "after the reload"))
+
+
+def test_without_rspamd_mail_has_to_come_again(rspamd: Server) -> None:
+    rspamd.checked("dmsctl", "stop", "rspamd")
+    with pytest.raises(smtplib.SMTPResponseException) as refusal:
+        deliver(rspamd, letter(ANNA, "without rspamd", OUTSIDE))
+    assert 400 <= refusal.value.smtp_code < 500
+    rspamd.checked("dmsctl", "start", "rspamd")
+    deliver(rspamd, letter(ANNA, "without rspamd", OUTSIDE))
+    assert rspamd.receive(ANNA, "without rspamd")
+
+
+def test_while_rspamd_hangs_mail_has_to_come_again(rspamd: Server) -> None:
+    rspamd.checked("pkill", "-STOP", "-u", "_rspamd")
+    with pytest.raises((smtplib.SMTPResponseException, smtplib.SMTPServerDisconnected)) as refusal:
+        deliver(rspamd, spam("X", "while it hangs"))
+    if isinstance(refusal.value, smtplib.SMTPResponseException):
+        assert 400 <= refusal.value.smtp_code < 500
+    rspamd.checked("pkill", "-CONT", "-u", "_rspamd")
+    deliver(rspamd, letter(ANNA, "after it hung", OUTSIDE))
+    assert rspamd.receive(ANNA, "after it hung")
+
+
+@pytest.mark.parametrize("what", ["STOP", "KILL"])
+def test_without_redis_spam_is_still_refused_and_mail_not_lost(rspamd: Server, what: str) -> None:
+    redis = rspamd.pids()["rspamd-redis"]
+    rspamd.checked("kill", f"-{what}", str(redis))
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        deliver(rspamd, spam("X", f"redis {what}"))
+    assert refusal.value.smtp_code in (451, 554)
+    subject = f"mail while redis is hit by {what}"
+    if not accepted(rspamd, letter(ANNA, subject, OUTSIDE)):
+        rspamd.run("kill", "-CONT", str(redis))
+        deliver(rspamd, letter(ANNA, subject, OUTSIDE))
+    rspamd.run("kill", "-CONT", str(redis))
+    assert rspamd.receive(ANNA, subject)
+    assert rspamd.services()["rspamd-redis"]["state"] == "ready"
+
+
+def accepted(server: Server, message: EmailMessage) -> bool:
+    """Return whether a message is accepted; it may only be deferred, never refused."""
+    try:
+        deliver(server, message)
+    except smtplib.SMTPResponseException as deferred:
+        if deferred.smtp_code >= 500:
+            raise
+        return False
+    return True
+
+
+def test_spam_in_the_first_moment_is_refused(start: Start, zone: Peer) -> None:
+    """Postfix listens when Rspamd judges, not before; and mail handed in then is delivered at once."""
+    environment = {**RSPAMD, "RSPAMD_CHECK_AUTHENTICATED": "1", "RSPAMD_GREYLISTING": "1", "RSPAMD_HFILTER": "0"}
+    files = {
+        **ACCOUNTS,
+        "postfix-main.cf": MAIN_CF,
+        "rspamd/override.d/actions.conf": "greylist = 0.5;\n",
+        "rspamd/custom-commands.conf": "set-option-for-module greylist timeout 2s\n",
+    }
+    server = start(files, environment=environment, options=[f"--dns={zone.address}"])
+    while True:
+        try:
+            with server.smtp(587, login=ANNA) as smtp, pytest.raises(smtplib.SMTPDataError) as refusal:
+                smtp.sendmail(ANNA, [BOB], spam("X", "first of all").as_bytes())
+            break
+        except ConnectionRefusedError:
+            continue
+    assert b"Gtube pattern" in refusal.value.smtp_error
+    assert "Connection refused" not in server.mail_log()
+    server.wait_until_up()
+    server.send(BOB, "second of all", port=587, login=ANNA)
+    assert server.receive(BOB, "second of all")
+    for name in ("hfilter_group.conf", "settings.conf"):
+        assert server.run("test", "-e", f"/etc/rspamd/local.d/{name}").code == 1
+
+    # Greylisting: a doubtful message has to come again, and is let in after a while.
+    doubtful = letter(ANNA, "doubtful", "nobody@nowhere.test")
+    assert not accepted(server, doubtful)
+    while not accepted(server, doubtful):
+        pass
+    assert server.receive(ANNA, "doubtful")
