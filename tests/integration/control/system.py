@@ -52,11 +52,13 @@ class System:
     may_finish: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     reexec: Callable[[], Awaitable[None]] | None = None
+    executions: int = 1
 
     def status(self) -> Status:
         return Status(
             state="ready", ready=True, services=list(self.services.values()), fqdn="mail.example.test",
             version="0.1.0", release="edge", uptime_seconds=70.0, memory_bytes=30 * 1024 * 1024, event_loop="pidfd",
+            executions=self.executions,
         )  # fmt: skip
 
     def service(self, name: str) -> ServiceStatus:

@@ -164,6 +164,7 @@ async def test_reexec_is_asked_for_when_it_is_possible(site: Site) -> None:
 
     async def reexec() -> None:
         site.system.asked.append(("reexec",))
+        site.system.executions += 1
 
     site.system.reexec = reexec
     assert (await site.run("dmsctl", "reexec"))[0] == 0

@@ -49,18 +49,16 @@ async def test_a_crash_is_counted_with_its_reason(bench: Bench) -> None:
 
 async def test_output_is_counted(bench: Bench) -> None:
     system = System(bench.supervisor, time.monotonic())
-    await bench.run(Service(name="a", command=("sh", "-c", "printf 12345; exec sleep 1000"), ready=Readiness()))
-    await bench.until("a", State.READY)
-    await bench.supervisor.operate("a", "stop", wait=True)
+    await bench.run(Service(name="a", command=("printf", "12345"), type="oneshot"))
+    await bench.until("a", State.EXITED)
     assert (await scrape(system))["dms_service_log_bytes_total", ("a",)] >= 5
 
 
 async def test_output_that_the_log_file_cannot_take_is_counted(bench: Bench, tmp_path: Path) -> None:
     system = System(bench.supervisor, time.monotonic())
     (tmp_path / "a.log").mkdir()  # a file cannot be opened there
-    await bench.run(Service(name="a", command=("sh", "-c", "printf 12345; exec sleep 1000")))
-    await bench.until("a", State.READY)
-    await bench.supervisor.operate("a", "stop", wait=True)
+    await bench.run(Service(name="a", command=("printf", "12345"), type="oneshot"))
+    await bench.until("a", State.EXITED)
     assert (await scrape(system))["dms_service_log_lost_bytes_total", ("a",)] >= 5
 
 
