@@ -3,8 +3,8 @@
 import io
 import os
 import pty
-import subprocess
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
