@@ -15,6 +15,17 @@ _LONGEST_PAUSE_SECONDS: Final = 0.1
 """Pauses between readiness probes grow from one to the other: quick daemons are not waited for, slow ones let alone."""
 
 
+def until_next(health: Health, now: float) -> float:
+    """Return the seconds from `now` to the next health probe: the interval, shortened by at most a third of it.
+
+    Moments are shared: services of one interval are asked on the same thirds of it, so that PID 1 wakes up three times
+    an interval and not once for each service. Only a watchdog's time is its own, since the service was told it.
+    """
+    if health.probe.kind == "notify":
+        return health.interval_seconds
+    return health.interval_seconds - (now + health.interval_seconds) % (health.interval_seconds / 3)
+
+
 class Answers:
     """The probes of one service; `last_seconds` is how long the last good answer took."""
 
@@ -48,8 +59,9 @@ class Answers:
         """Ask for ever, `tell` each result; return what was wrong when it failed too often in a row."""
         failures = 0
         while health is not None:
-            due = self._world.clock() + health.interval_seconds
-            await anyio.sleep(health.interval_seconds)
+            now = self._world.clock()
+            due = now + until_next(health, now)
+            await anyio.sleep(due - now)
             self._world.lag.note(self._world.clock() - due)
             try:
                 problem = await self._problem(health.probe)

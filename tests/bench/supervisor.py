@@ -248,6 +248,7 @@ def idle(bench: Bench) -> dict[str, Any]:
         bench.container("s6", FEW) as s6,
         ThreadPoolExecutor() as pool,
     ):
+        probing.task("spread_out")
         time.sleep(SETTLE_SECONDS)
         every = {"dmsinit": dmsinit, "probing": probing, "supervisord": supervisord, "s6": s6}
         tasks = {name: pool.submit(one.task, "idle", IDLE_SECONDS) for name, one in every.items()}

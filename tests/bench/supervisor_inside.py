@@ -184,6 +184,13 @@ def idle(name: str, seconds: int) -> dict[str, float]:
     return {"wakeups": (after[0] - before[0]) / lasted, "cpu": (after[1] - before[1]) / lasted}
 
 
+def spread_out(_name: str, _number: int) -> None:
+    """Let services end one after the other, so that their health probes do not begin together."""
+    for one in services():
+        tell_to_exit(one, 0)
+        time.sleep(0.7)
+
+
 def _waking(pids: Sequence[int]) -> tuple[int, float]:
     ticks = 0
     for pid in pids:
@@ -241,7 +248,8 @@ def _parent_of_the_dead(count: int) -> tuple[int, int]:
 
 
 TASKS: Final[dict[str, Callable[[str, int], Any]]] = {
-    "restarts": restarts, "cycles": cycles, "status": status, "memory": memory, "idle": idle, "orphans": orphans,
+    "restarts": restarts, "cycles": cycles, "status": status, "memory": memory, "idle": idle,
+    "spread_out": spread_out, "orphans": orphans,
 }  # fmt: skip
 
 if __name__ == "__main__":
