@@ -31,7 +31,8 @@ class Relations:
 
     def requirers(self, unit: Unit) -> list[Unit]:
         """Return the services that require `unit`."""
-        return [other for other in self._units.values() if unit.name in other.service.requires]
+        name = unit.name  # once: every transition of every service comes here
+        return [other for other in self._units.values() if name in other.service.requires]
 
     def going_down(self, unit: Unit) -> list[Unit]:
         """Return the services that require `unit` and are still on their way down: it has to outlive them."""

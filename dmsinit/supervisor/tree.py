@@ -66,6 +66,8 @@ class Tree:
         """Return all processes of the service, and remember their sessions, which outlive a killed parent."""
         if self.child is None:
             return []
+        if snapshot is None:
+            self._world.children.reap_all()
         main = self.child.pid if self.child.alive else None
         seen = snapshot or around(main=main, others=self._world.children.owned(), reaper=os.getpid())
         found = members(seen, name=self.name, main=main, sessions=self.sessions, reaper=os.getpid())
