@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import dovecot23, maincf, rspamd
+from dmsinit.render import dovecot23, ldap, maincf, rspamd
 from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
@@ -70,7 +70,12 @@ def _spamassassin(inputs: Inputs) -> bool:
     return bool(inputs.settings.enable_spamassassin)
 
 
+def _ldap(inputs: Inputs) -> bool:
+    return inputs.settings.account_provisioner == "LDAP"
+
+
 COPIED: Final = (
+    *(Copied(name, f"{ldap.DIRECTORY}/{name}", "root", "postfix", 0o640, when=_ldap) for name in ldap.OF_USERS),
     Copied("dovecot.cf", "/etc/dovecot/local.conf", when=_dovecot),
     Copied("before.dovecot.sieve", f"{SIEVE}/sieve-global/before/50-before.dovecot.sieve", "dovecot", when=_dovecot),
     Copied("after.dovecot.sieve", f"{SIEVE}/sieve-global/after/50-after.dovecot.sieve", "dovecot", when=_dovecot),
@@ -107,6 +112,8 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
     for copied in COPIED:
         if copied.name in inputs.overrides and copied.when(inputs):
             _copy(stage, copied, root, findings)
+    if _ldap(inputs):
+        ldap.apply(stage, inputs.settings)
     for tree in TREES:
         if tree.name in inputs.overrides and tree.when(inputs):
             _copy_tree(stage, tree, root, findings)

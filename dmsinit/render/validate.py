@@ -55,7 +55,8 @@ class Checks:
 def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^\S*postconf: (?:warning|fatal|error): ", "", line).replace(directory, "")
-        if "overriding earlier entry" in text:
+        missing = re.search(r'configuration "([^"]+)": No such file', text)
+        if "overriding earlier entry" in text or (missing and missing.group(1) in stage.files):
             continue
         fatal = ": fatal:" in line
         problem = _placed(text, stage) or _about_parameter(text, stage)
