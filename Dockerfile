@@ -19,7 +19,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       dovecot-imapd dovecot-ldap dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve \
       opendkim opendkim-tools opendmarc dbconfig-no-thanks \
       rsyslog cron logrotate systemd-standalone-sysusers \
-      python3-minimal python3-aiofiles python3-anyio python3-h11 python3-jinja2 python3-msgspec python3-prometheus-client \
+      python3-minimal python3-aiofiles python3-anyio python3-dnspython python3-h11 python3-jinja2 python3-msgspec python3-prometheus-client \
       ca-certificates curl iproute2 openssl procps ssl-cert tzdata \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
       /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
