@@ -9,7 +9,7 @@ from dmsinit.render.atomic import write_file
 from dmsinit.render.paths import Root
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.
-_CHECKED_DIRECTORIES: Final = ("/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d")
+_CHECKED_DIRECTORIES: Final = ("/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d", "/etc/rspamd")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The daemons' own checkers on the staged tree, and their complaints in terms of the user's files.
 
 postconf(1) reads main.cf and master.cf, postalias(1) makes the alias database (and, reading main.cf as a Postfix
-program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's.
+program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's, and rspamadm(1)
+everything of Rspamd's where a user has changed something.
 """
 
 import os
@@ -33,6 +34,7 @@ class _Checker:
     """A program, whether it has to run, and who understands what it says."""
 
     needs: str
+    """A staged file, or a directory (with a slash at its end) in which there has to be one."""
     command: Callable[[str], list[str]]
     read: Callable[[Outcome, Stage, str, Verdict], None]
 
@@ -42,7 +44,9 @@ class Checks:
 
     def __init__(self, stage: Stage, directory: str) -> None:
         self._stage, self._directory = stage, directory
-        self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.needs in stage.files]
+        self._jobs = [
+            (c, Job(c.command(directory))) for c in _CHECKERS if any(path.startswith(c.needs) for path in stage.files)
+        ]
 
     def verdict(self) -> Verdict:
         """Wait for all of them, and return what they said."""
@@ -92,6 +96,25 @@ def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
         verdict.problems.append(Problem(DOVECOT_CONF, outcome.complaint, "correct dovecot.cf"))
 
 
+def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    if "syntax BAD" not in outcome.stdout:
+        return  # it is content, or could not say (it asks name servers, too)
+    for line in outcome.stderr.splitlines():
+        match = _UCL_ERROR.search(line.replace(directory, ""))
+        if match:
+            path, number, complaint = match.group(1), int(match.group(2)), match.group(3)
+            file = stage.files.get(path)
+            where = file.source(number) if file else f"{path}:{number}"
+            verdict.problems.append(Problem(where, f"cannot be read: {complaint}", _UCL))
+        elif line.startswith(("failed to load config", "rcl parse error")):
+            verdict.problems.append(Problem(_RSPAMD_OVERRIDES, line.replace(directory, ""), _UCL))
+    if not verdict.problems:
+        verdict.problems.append(Problem(_RSPAMD_OVERRIDES, outcome.complaint, _UCL))
+
+
+_RSPAMD_OVERRIDES: Final = "/etc/rspamd/override.d/"
+_UCL: Final = "correct rspamd/override.d or rspamd/custom-commands.conf, see https://docs.rspamd.com/configuration/ucl"
+_UCL_ERROR: Final = re.compile(r"error while parsing (/\S+): line: (\d+), column: \d+ - '(.*)', character")
 _PLACE: Final = re.compile(r"(?:file )?(/etc/[^\s:,]+)(?:[:,]? line |:)(\d+)(?:: ?)?")
 
 
@@ -142,6 +165,18 @@ _CHECKERS: Final = (
         read_postalias,
     ),
     _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),
+    _Checker(
+        _RSPAMD_OVERRIDES,
+        lambda directory: [
+            "rspamadm",
+            f"--var=CONFDIR={directory}/etc/rspamd",
+            f"--var=LOCAL_CONFDIR={directory}/etc/rspamd",
+            "configtest",
+            "--config",
+            f"{directory}/etc/rspamd/rspamd.conf",
+        ],
+        read_rspamadm,
+    ),
 )
 
 

@@ -214,6 +214,16 @@ def test_a_change_of_its_files_is_a_reload(rspamd: Server) -> None:
         deliver(rspamd, spam("X", "after the reload"))
 
 
+def test_a_mistake_in_its_files_changes_nothing(rspamd: Server) -> None:
+    before = dump(rspamd, "actions")
+    mistake = rspamd.config / "rspamd/override.d/actions.conf"
+    mistake.write_text("reject = 20;\nadd_header = { ;\n")
+    rspamd.wait_for_log("rspamd/override.d/actions.conf:2: cannot be read: ")
+    assert dump(rspamd, "actions") == before
+    mistake.unlink()
+    assert rspamd.checked("dmsctl", "apply")
+
+
 def test_without_rspamd_mail_has_to_come_again(rspamd: Server) -> None:
     rspamd.checked("dmsctl", "stop", "rspamd")
     with pytest.raises(smtplib.SMTPResponseException) as refusal:

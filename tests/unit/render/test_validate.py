@@ -4,7 +4,7 @@ import pytest
 
 from dmsinit.render.processes import Outcome
 from dmsinit.render.stage import Origin, Stage
-from dmsinit.render.validate import Checks, Verdict, read_doveconf, read_postalias, read_postconf
+from dmsinit.render.validate import Checks, Verdict, read_doveconf, read_postalias, read_postconf, read_rspamadm
 
 from .conftest import System
 
@@ -100,6 +100,40 @@ def test_doveconf_warnings_do_not_forbid(stage: Stage) -> None:
     read_doveconf(outcome("doveconf: Warning: something is old", code=0), stage, STAGED, verdict)
     assert verdict.problems == []
     assert len(verdict.warnings) == 1
+
+
+RSPAMADM_REFUSES = f"""\
+failed to load config: ucl parser error: error while parsing {STAGED}/etc/rspamd/override.d/greylist.conf: \
+line: 3, column: 6 - 'key must begin with a letter', character: ';'
+"""
+
+
+def bad(errors: str) -> Outcome:
+    return Outcome(("rspamadm",), 1, "syntax BAD\n", errors)
+
+
+def test_rspamadm_names_the_line_of_the_user(stage: Stage) -> None:
+    verdict = Verdict()
+    origin = Origin(1, "rspamd/override.d/greylist.conf")
+    stage.add("/etc/rspamd/override.d/greylist.conf", "").origin = origin
+    read_rspamadm(bad(RSPAMADM_REFUSES), stage, STAGED, verdict)
+    assert [(problem.where, problem.cause) for problem in verdict.problems] == [
+        ("rspamd/override.d/greylist.conf:3", "cannot be read: key must begin with a letter")
+    ]
+
+
+@pytest.mark.parametrize("errors", ["rcl parse error: cannot convert string to double in option timeout\n", "what?\n"])
+def test_other_complaints_of_rspamadm_are_told_as_they_are(stage: Stage, errors: str) -> None:
+    verdict = Verdict()
+    read_rspamadm(bad(f"address resolution for fuzzy1.rspamd.com failed\n{errors}"), stage, STAGED, verdict)
+    assert [problem.cause for problem in verdict.problems] == [errors.strip()]
+
+
+def test_an_rspamadm_that_cannot_say_forbids_nothing(stage: Stage) -> None:
+    verdict = Verdict()
+    read_rspamadm(Outcome(("rspamadm",), 124, "", "took more than 60 s"), stage, STAGED, verdict)
+    read_rspamadm(Outcome(("rspamadm",), 0, "syntax OK\n", "address resolution failed\n"), stage, STAGED, verdict)
+    assert verdict == Verdict()
 
 
 def test_only_what_is_staged_is_checked(system: System) -> None:
