@@ -77,12 +77,17 @@ def enterable(root: Root, directories: Iterable[str] = (VOLUME, STATE)) -> list[
 
 
 def logs(root: Root) -> list[Problem]:
-    """Repair owners and modes of the mail logs (behaviour 36): the directory syslog:root 755, files 640."""
+    """Repair owners and modes of the mail logs (behaviour 36): the directory syslog:root 755, files 640.
+
+    Logs of daemons that may not make files there are made for them.
+    """
     directory = root(LOGS)
     try:
         os.makedirs(directory, exist_ok=True)
         owner = (root.uid("syslog") or 0, 0)
         _correct(directory, owner, 0o755)
+        for name in (name for name, owners in _LOG_OWNERS.items() if root.uid(owners[0]) is not None):
+            os.close(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
         for entry in os.scandir(directory):
             if entry.is_file(follow_symlinks=False):
                 _correct(entry.path, _log_owner(entry.name, entry.stat().st_uid, entry.stat().st_gid, root), 0o640)

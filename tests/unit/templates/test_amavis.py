@@ -77,7 +77,8 @@ def test_defaults(render: Render) -> None:
         "max_servers": "",
         "smtp_connection_cache_enable": "0",
     }
-    assert perl(rendered, "15-av_scanners")["av_scanners_backup"] == "()"
+    assert perl(rendered, "15-av_scanners") == {"av_scanners_backup": "()", "virus_scanners_failure_is_fatal": "1"}
+    assert thresholds["virus_admin"] == "'postmaster@example.test'"
 
 
 def test_settings_reach_amavis(render: Render) -> None:
