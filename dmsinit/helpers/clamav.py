@@ -31,20 +31,23 @@ _SIGNATURES: Final = frozenset((
 ))  # fmt: skip
 
 
+_OTHERS_BYTES: Final = 200 * _MIB
+"""What all other services of the server take together at least, once they are all there."""
+
 _UNLIMITED: Final = 2**60
 """From here on a number in cgroup v1 means that there is no limit."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """The container's memory in bytes: its limit (swap included), and what others in it use now."""
+    """The container's memory in bytes: its limit (swap included), and what all in it use now."""
 
     limit: int
     used: int
 
     @property
     def left(self) -> int:
-        return max(0, self.limit - self.used)
+        return max(0, self.limit - max(self.used, _OTHERS_BYTES))
 
 
 def need(directory: str = DATABASES) -> int:
@@ -127,6 +130,8 @@ def main(program: str) -> None:
         if text := warning(needed, has):
             syslog.openlog("clamav", 0, syslog.LOG_MAIL)
             syslog.syslog(syslog.LOG_WARNING, text)
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
         os.execv("/usr/sbin/clamd", ["clamd", "-c", path])  # noqa: S606 - no shell is wanted
     os.execv("/usr/bin/freshclam", ["freshclam", "--foreground", "--stdout", f"--config-file={path}"])  # noqa: S606
 
