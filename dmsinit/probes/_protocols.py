@@ -1,8 +1,10 @@
 """One question for each protocol. Each returns on the right answer and raises ProbeFailed on any other."""
 
+import asyncio
 import os
 import socket
 import struct
+from contextlib import suppress
 from typing import Final
 
 from dmsinit.plan import Probe
@@ -49,8 +51,14 @@ async def _greeting(probe: Probe, expected: tuple[str, ...], farewell: bytes) ->
         # A first line that announces more (`220-`) is the teaser of postscreen(8), which takes any word before the
         # last line for the voice of a spammer.
         if farewell and not line.startswith("220-"):
-            writer.write(farewell)
-            await writer.drain()
+            await _say_farewell(writer, farewell)
+
+
+async def _say_farewell(writer: asyncio.StreamWriter, words: bytes) -> None:
+    """Leave politely; the answer was right, so that it does not matter whether the other side still listens."""
+    with suppress(ConnectionError):
+        writer.write(words)
+        await writer.drain()
 
 
 async def smtp(probe: Probe) -> None:
@@ -80,8 +88,7 @@ async def milter(probe: Probe) -> None:
         packet = await reader.readexactly(length)
         if packet[:1] != b"O":
             raise ProbeFailed(f"answered the option negotiation with {packet[:1]!r}")
-        writer.write(struct.pack("!Ic", 1, b"Q"))
-        await writer.drain()
+        await _say_farewell(writer, struct.pack("!Ic", 1, b"Q"))
 
 
 async def clamd(probe: Probe) -> None:

@@ -26,8 +26,25 @@ class Relations:
         """Return the services that a start has to wait for: first those it requires, then those it comes after."""
         service = unit.service
         hard = [other for other in self._named(service.requires) if not other.fulfilled]
-        soft = [other for other in self._named((*service.wants, *service.after)) if not other.settled]
+        soft = [other for other in self._named((*service.wants, *service.after)) if not self._settled(other)]
         return list(dict.fromkeys(hard + soft))
+
+    def obstacle(self, unit: Unit) -> str:
+        """Return what keeps a service that waits from starting in the near future, and what to do; or nothing."""
+        for other in self._named(unit.service.requires):
+            if other.fulfilled:
+                continue
+            if not other.wanted:
+                return f"{other.name}, which is not up; start that first"
+            if other.state in (State.BACKOFF, State.FAILED):
+                return f"{other.name}, which does not come up ({other.detail}); mend that first"
+            if other.state is State.WAITING and (deeper := self.obstacle(other)):
+                return f"{other.name}, which requires {deeper}"
+        return ""
+
+    def _settled(self, unit: Unit) -> bool:
+        """Say whether a soft follower may go on: also when `unit` cannot start for want of something else."""
+        return unit.settled or (unit.state is State.WAITING and self.obstacle(unit) != "")
 
     def requirers(self, unit: Unit) -> list[Unit]:
         """Return the services that require `unit`."""
@@ -49,6 +66,13 @@ class Relations:
         """Let the services that require `unit` follow its transition."""
         for dependent in self.requirers(unit):
             self.follow(dependent)
+            self._wake(dependent)
+
+    def _wake(self, unit: Unit) -> None:
+        """Let those who wait for `unit` look again: what it requires, however indirectly, stands otherwise now."""
+        unit.changed.fire()
+        for dependent in self.requirers(unit):
+            self._wake(dependent)
 
     def follow(self, unit: Unit) -> None:
         """Stop what runs and has lost something that it requires; bring back what was stopped only for that."""

@@ -82,6 +82,7 @@ class Supervisor:
             self._remove(one)
         for one in self.units.values():
             self._relations.follow(one)
+            one.changed.fire()  # who waits for it may wait for it no longer
         if failures:
             lines = [line for failure in failures for line in failure.log_lines]
             raise OperationFailed("\n".join(str(failure) for failure in failures), log_lines=lines)
@@ -215,19 +216,9 @@ class Supervisor:
                 raise unit.failed(f"cannot {verb} {unit.name}: {unit.detail}", unit.hint())
             if not unit.wanted and unit.state in (State.STOPPED, State.DISABLED):
                 raise unit.failed(f"cannot {verb} {unit.name}: somebody stopped it meanwhile")
-            if unit.state is State.WAITING and (stuck := self._never_coming(unit)):
-                raise unit.failed(f"cannot {verb} {unit.name}: it requires {stuck}")
+            if unit.state is State.WAITING and (obstacle := self._relations.obstacle(unit)):
+                raise unit.failed(f"cannot {verb} {unit.name}: it requires {obstacle}")
             await unit.changed.wait()
-
-    def _never_coming(self, unit: Unit) -> str:
-        for name in unit.service.requires:
-            other = self.units.get(name)
-            if other is not None and not other.fulfilled:
-                if not other.wanted:
-                    return f"{name}, which is not up; start that first"
-                if other.state in (State.BACKOFF, State.FAILED):
-                    return f"{name}, which does not come up ({other.detail}); mend that first"
-        return ""
 
     # The whole
 

@@ -195,7 +195,7 @@ class Unit:
         return "\n".join((*lines, f"  hint: {hint}") if hint else lines)
 
     def hint(self) -> str:
-        """Return what to do about the present trouble, as the last death told or the last lines do; nothing if unknown."""
+        """Return what to do about the present trouble, as the last death or the last lines tell, or nothing."""
         if self.deaths and self.detail.startswith(self.deaths[-1].detail):
             return self.deaths[-1].hint
         return hints.hint(self.tree.output.last_words(EXCERPT_LINES))

@@ -1,10 +1,23 @@
 """A running supervisor with the words that tests need."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import ctypes
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
+from dmsinit.log import Log
 from dmsinit.plan import Plan, Service
-from dmsinit.supervisor import Reason, State, Supervisor
+from dmsinit.supervisor import Children, Reason, State, Supervisor, World
+from dmsinit.supervisor.events import Events
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """Inherit orphans as PID 1 does (prctl(2))."""
+    assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 class Bench:
@@ -29,3 +42,24 @@ class Bench:
 
     def history(self, name: str) -> list[tuple[str, str]]:
         return [(e.to_state, e.reason) for e in self.supervisor.world.events.recent if e.service == name]
+
+
+@contextlib.asynccontextmanager
+async def running(children: Children, directory: Path, events: Events | None = None) -> AsyncIterator[Bench]:
+    """Run a supervisor that logs into `directory`, and stop all its services at the end."""
+    log = Log("test", level="error")
+    environment = {"PATH": os.environ["PATH"]}
+    world = World(children, log, environment, directory, directory / "run", events=events or Events())
+    supervisor = Supervisor(world)
+    started = asyncio.Event()
+    task = asyncio.create_task(supervisor.run(started.set))
+    await started.wait()
+    try:
+        yield Bench(supervisor)
+    finally:
+        await supervisor.stop_all(Reason.SHUTDOWN)
+        for unit in supervisor.units.values():
+            unit.tree.output.close()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

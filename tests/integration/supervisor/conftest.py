@@ -1,26 +1,19 @@
 """A real supervisor over real processes, in the event loop of the test."""
 
-import asyncio
-import contextlib
-import ctypes
-import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from dmsinit.log import Log
-from dmsinit.supervisor import Children, Reason, Supervisor, World
-from tests.support.bench import Bench
-
-PR_SET_CHILD_SUBREAPER = 36
+from dmsinit.supervisor import Children
+from tests.support.bench import Bench, become_subreaper, running
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _subreaper() -> None:
     """Inherit orphans as PID 1 does (prctl(2))."""
-    assert ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    become_subreaper()
 
 
 @pytest.fixture
@@ -33,17 +26,8 @@ async def children() -> AsyncIterator[Children]:
 
 @pytest.fixture
 async def bench(children: Children, tmp_path: Path) -> AsyncIterator[Bench]:
-    log = Log("test", level="error")
-    world = World(children, log, {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "run")
-    supervisor = Supervisor(world)
-    started = asyncio.Event()
-    running = asyncio.create_task(supervisor.run(started.set))
-    await started.wait()
-    yield Bench(supervisor)
-    await supervisor.stop_all(Reason.SHUTDOWN)
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    async with running(children, tmp_path) as bench:
+        yield bench
 
 
 @pytest.fixture
