@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Protocol
 
 from dmsinit.metrics.source import Logged, Milter, Scanner
+from dmsinit.plan import Service
 from dmsinit.supervisor import Applies, ServiceStatus, Span, State, Supervisor
 from dmsinit.supervisor.lag import Lag
 from dmsinit.supervisor.proctree import Snapshot
@@ -23,6 +24,11 @@ class Whole(Protocol):
 
     def readyz(self) -> tuple[bool, Sequence[str]]: ...
     def blame(self) -> Sequence[Span]: ...
+
+
+def _asked(service: Service) -> tuple[str, ...]:
+    """Return the kinds of the probes of a service."""
+    return (service.ready.probe.kind, *([service.health.probe.kind] if service.health else []))
 
 
 class Observation:
@@ -80,7 +86,7 @@ class Observation:
         return {
             name: Milter(unit.state in (State.READY, State.RELOADING), unit.answers.last_seconds)
             for name, unit in self._supervisor.units.items()
-            if unit.service.enabled and unit.service.ready.probe.kind == "milter"
+            if unit.service.enabled and "milter" in _asked(unit.service)
         }
 
     def scanner(self) -> Scanner | None:
