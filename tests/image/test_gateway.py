@@ -57,6 +57,19 @@ with smtplib.SMTP(sys.argv[1], 25, "peer.outside.test", timeout=30) as smtp:
 """Hand in a message at HOST for RECIPIENT, and say what became of it."""
 
 
+TALKS_EARLY = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 25), timeout=30) as server, server.makefile("r") as answers:
+    server.sendall(b"EHLO early.outside.test\\r\\n")
+    for command in (b"MAIL FROM:<>\\r\\n", b"RCPT TO:<bob@example.test>\\r\\n", b"QUIT\\r\\n"):
+        server.sendall(command)
+    lines = answers.read().splitlines()
+print(lines[0])
+print(next((line for line in lines if line.startswith("5")), "nothing"))
+"""
+"""Speak to HOST before it has greeted; print its first line and the first refusal."""
+
+
 @pytest.fixture(scope="module")
 def outside(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The mail server of outside.test."""
@@ -139,6 +152,13 @@ def test_a_client_on_a_block_list_is_refused_and_others_are_not(gate: Server, ho
     assert "blocked using zen.spamhaus.org" in answer
     assert trusted.python(SPEAKS, gate.address, BOB) == "accepted"
     assert gate.checked("postconf", "-h", "postscreen_dnsbl_action").strip() == "enforce"
+
+
+def test_who_speaks_before_the_greeting_is_refused(containers: Containers, gate: Server) -> None:
+    with peer(containers) as talker:
+        teaser, *_, answer = talker.python(TALKS_EARLY, gate.address).splitlines()
+    assert teaser == f"220-{HOSTNAME} ESMTP"
+    assert answer.startswith("550 5.5.1 Protocol error")
 
 
 def test_a_stranger_has_to_come_again(gate: Server, hosts: tuple[Peer, Peer, Peer]) -> None:
