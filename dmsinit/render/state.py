@@ -64,7 +64,12 @@ DIRECTORIES: Final = (
         "/var/lib/redis", "lib-redis", "redis", "redis", when=lambda settings: settings.enable_rspamd_redis
     ),
     StateDirectory("/var/lib/postsrsd", "lib-postsrsd", when=lambda settings: settings.enable_srs),
-    StateDirectory("/var/lib/amavis", "lib-amavis", "amavis", "amavis", when=lambda settings: settings.enable_amavis),
+    StateDirectory(
+        "/var/lib/amavis", "lib-amavis", "amavis", "amavis",
+        # What root learns there is for amavis too: the directory hands its group on.
+        special=((".spamassassin", "amavis", "amavis", 0o2770),),
+        when=lambda settings: settings.enable_amavis,
+    ),
     StateDirectory("/var/lib/clamav", "lib-clamav", "clamav", "clamav", when=lambda settings: settings.enable_clamav),
     StateDirectory(
         "/var/lib/spamassassin", "lib-spamassassin", "debian-spamd", "debian-spamd",

@@ -18,6 +18,7 @@ from dmsinit.render.stage import Stage, StagedFile
 MAIN_CF: Final = "/etc/postfix/main.cf"
 DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
 ALIASES: Final = "/etc/aliases"
+AMAVIS_USER: Final = "/etc/amavis/conf.d/50-user"
 _UPGRADE: Final = "see https://doc.dovecot.org/latest/installation/upgrade/2.3-to-2.4.html for settings of Dovecot 2.3"
 
 
@@ -37,6 +38,13 @@ class _Checker:
     """A staged file, or a directory (with a slash at its end) in which there has to be one."""
     command: Callable[[str], list[str]]
     read: Callable[[Outcome, Stage, str, Verdict], None]
+    users_only: bool = False
+    """Whether only a user's own text is worth the question."""
+
+    def concerns(self, stage: Stage) -> bool:
+        """Return whether there is something to check."""
+        found = (file for path, file in stage.files.items() if path.startswith(self.needs))
+        return any(file.origin is not None or not self.users_only for file in found)
 
 
 class Checks:
@@ -44,9 +52,7 @@ class Checks:
 
     def __init__(self, stage: Stage, directory: str) -> None:
         self._stage, self._directory = stage, directory
-        self._jobs = [
-            (c, Job(c.command(directory))) for c in _CHECKERS if any(path.startswith(c.needs) for path in stage.files)
-        ]
+        self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage)]
 
     def verdict(self) -> Verdict:
         """Wait for all of them, and return what they said."""
@@ -115,6 +121,18 @@ def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
 _RSPAMD_OVERRIDES: Final = "/etc/rspamd/override.d/"
 _UCL: Final = "correct rspamd/override.d or rspamd/custom-commands.conf, see https://docs.rspamd.com/configuration/ucl"
 _UCL_ERROR: Final = re.compile(r"error while parsing (/\S+): line: (\d+), column: \d+ - '(.*)', character")
+
+
+def read_perl(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    """Take Perl's first complaint; the ones behind it usually follow from it."""
+    if outcome.code == 0:
+        return
+    match = re.search(r"^(.*?) at AMAVIS line (\d+)(.*)", outcome.stderr, re.MULTILINE)
+    cause = f"{match.group(1)}{match.group(3)}".rstrip(".") if match else outcome.complaint
+    where = stage.files[AMAVIS_USER].source(int(match.group(2)) if match else 0)
+    verdict.problems.append(Problem(where, f"Perl cannot read it: {cause}", "correct this line, see perlsyn(1)"))
+
+
 _PLACE: Final = re.compile(r"(?:file )?(/etc/[^\s:,]+)(?:[:,]? line |:)(\d+)(?:: ?)?")
 
 
@@ -157,6 +175,13 @@ def _find(file: StagedFile, pattern: re.Pattern[str]) -> int:
     return next((n for n in range(len(lines), 0, -1) if pattern.search(lines[n - 1])), 0)
 
 
+_COMPILE: Final = r"""
+local $/; open(my $file, '<', $ARGV[0]) or die; my $text = <$file>;
+$text =~ s/^\s*use\s+strict\b[^;]*;/;/mg;
+eval "sub {\n#line 1 \"AMAVIS\"\n$text\n}"; print STDERR $@; exit($@ ? 1 : 0);
+"""
+"""Compiles a file without running it. Amavis declares the variables: which names there are cannot be told here."""
+
 _CHECKERS: Final = (
     _Checker(MAIN_CF, lambda directory: ["postconf", "-c", f"{directory}/etc/postfix", "-n"], read_postconf),
     _Checker(
@@ -164,6 +189,7 @@ _CHECKERS: Final = (
         lambda directory: ["postalias", "-c", f"{directory}/etc/postfix", f"hash:{directory}{ALIASES}"],
         read_postalias,
     ),
+    _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
     _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),
     _Checker(
         _RSPAMD_OVERRIDES,

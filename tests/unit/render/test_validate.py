@@ -1,5 +1,7 @@
 """What the daemons' checkers say, as problems of the user's files: texts of Postfix 3.10 and Dovecot 2.4."""
 
+from pathlib import Path
+
 import pytest
 
 from dmsinit.render.processes import Outcome
@@ -141,3 +143,29 @@ def test_only_what_is_staged_is_checked(system: System) -> None:
     stage.add("/etc/other", "x")
     stage.write(system.root(STAGED))
     assert Checks(stage, system.root(STAGED)).verdict() == Verdict()
+
+
+AMAVIS = "/etc/amavis/conf.d/50-user"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("use strict;\n$log_level = 1;\n@x = (;\n1;\n", "amavis.cf:3"),
+        ("my $open = {\n", "amavis.cf"),
+        ('use strict;\n@local_domains_maps = (".");\n$final_spam_destiny = D_PASS;\n1;\n', ""),
+        ('$virus_quarantine_to = "q\\@hill.test";\n1;\n', ""),
+    ],
+)
+def test_perl_compiles_amavis_cf_of_a_user(tmp_path: Path, text: str, where: str) -> None:
+    stage = Stage()
+    stage.add(AMAVIS, text).origin = Origin(1, "amavis.cf")
+    stage.write(str(tmp_path / "staged"))
+    found = Checks(stage, str(tmp_path / "staged")).verdict().problems
+    assert [problem.where.startswith(where) for problem in found] == ([True] if where else [])
+
+
+def test_our_own_amavis_file_is_not_asked_about() -> None:
+    stage = Stage()
+    stage.add(AMAVIS, "this is no Perl (")
+    assert Checks(stage, "/nonexistent").verdict().problems == []

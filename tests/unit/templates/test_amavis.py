@@ -76,6 +76,7 @@ def test_defaults(render: Render) -> None:
         "sa_spam_subject_tag": "undef",
         "max_servers": "",
         "smtp_connection_cache_enable": "0",
+        "smtp_connection_cache_on_demand": "0",
     }
     assert perl(rendered, "15-av_scanners") == {"av_scanners_backup": "()", "virus_scanners_failure_is_fatal": "1"}
     assert thresholds["virus_admin"] == "'postmaster@example.test'"
@@ -163,3 +164,25 @@ def test_new_hosted_domains_reach_amavis(render: Render) -> None:
     service = render().services["amavis"]
     assert "/etc/postfix/vhost" in service.files
     assert service.on_change == "reload"
+
+
+def test_moved_mail_teaches_spamassassin_as_amavis(render: Render) -> None:
+    rendered = render(ENABLE_SPAMASSASSIN="1")
+    found = rendered.dovecot("conf.d/95-learn-spamassassin.conf")
+    assert found["protocol imap/mail_plugins/imap_sieve"] == "yes"
+    for kind, place in (("spam", "mailbox Junk"), ("ham", "imapsieve_from Junk")):
+        path = found[f"{place}/sieve_script learn-{kind}-spamassassin/path"]
+        assert f'pipe :copy "spamassassin-learn-{kind}";' in rendered.lines(path)
+        service = f"service spamassassin-learn-{kind}"
+        assert found[f"{service}/user"] == "amavis"
+        assert found[f"{service}/executable"].split() == ["script", "/usr/local/bin/spamassassin-learn", kind]
+        assert found[f"{service}/unix_listener sieve-pipe/spamassassin-learn-{kind}/user"] == "docker"
+    assert rendered.files["/usr/local/bin/spamassassin-learn"].mode == 0o755
+    assert not [path for path in render().files if "learn" in path]
+
+
+def test_what_root_learns_belongs_to_amavis_too(render: Render) -> None:
+    rendered = render(ENABLE_SPAMASSASSIN="1")
+    assert rendered.lines("/etc/spamassassin/docker-mailserver.cf") == ["bayes_file_mode 0770"]
+    directory = rendered.directories["/var/lib/amavis/.spamassassin"]
+    assert (directory.owner, directory.group, directory.mode) == ("amavis", "amavis", 0o2770)
