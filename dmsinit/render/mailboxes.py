@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render.atomic import replace_file
@@ -29,8 +30,20 @@ def create(accounts: Iterable[Account], uid: int, gid: int, root: Root) -> int:
                 domains.add(account.domain)
             _make(mailbox, ids)
             _make(f"{mailbox}/home", ids)
+            _bring_home(mailbox)
             made += 1
     return made
+
+
+_OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.lda-dupes")
+"""What Dovecot keeps in a home, which was the mailbox itself until docker-mailserver v13."""
+
+
+def _bring_home(mailbox: str) -> None:
+    """Move a user's own scripts of a former release into the home that was just made: else they would rest unseen."""
+    for name in _OF_THE_HOME:
+        if os.path.lexists(f"{mailbox}/{name}"):
+            os.rename(f"{mailbox}/{name}", f"{mailbox}/home/{name}")
 
 
 def _make(directory: str, ids: tuple[int, int] | None) -> None:

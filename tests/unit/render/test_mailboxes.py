@@ -30,8 +30,19 @@ def test_only_missing_mailboxes_are_made(system: System) -> None:
 
 def test_mailbox_of_an_older_layout_gets_its_home(system: System) -> None:
     system.write("/var/mail/hill.test/anna/cur/1", "mail")
+    system.write("/var/mail/hill.test/anna/sieve/own.sieve", "discard;\n")
+    system.path("/var/mail/hill.test/anna/.dovecot.sieve").symlink_to("sieve/own.sieve")
     assert create([ANNA], *IDS, system.root) == 1
     assert system.read("/var/mail/hill.test/anna/cur/1") == "mail"
+    assert system.read("/var/mail/hill.test/anna/home/.dovecot.sieve") == "discard;\n"
+
+
+def test_a_script_that_was_left_behind_stays_where_it_is(system: System) -> None:
+    """A home that is there already has had its time: a script beside it was not in force, and is not revived."""
+    create([ANNA], *IDS, system.root)
+    system.write("/var/mail/hill.test/anna/.dovecot.sieve", "discard;\n")
+    create([ANNA], *IDS, system.root)
+    assert not system.path("/var/mail/hill.test/anna/home/.dovecot.sieve").exists()
 
 
 def test_scripts_of_accounts_are_installed_where_they_differ(system: System) -> None:
