@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dmsinit.cli import _maintenance as maintenance
 from dmsinit.cli import _views as views
 from dmsinit.cli._all import all_services
 from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, checked, silence, tell
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("metrics", _metrics, "the metrics, as Prometheus reads them")
     add("health", _health, "exit 0 when the server is ready; for HEALTHCHECK")
     add("blame", _blame, "the boot explained: what took how long, and what waited for what")
+    maintenance.register(add)
     add("version", _version, "the version of the running dmsinit, and the release of the image")
     return parser
 
