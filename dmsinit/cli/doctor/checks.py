@@ -58,9 +58,7 @@ def ports(facts: Facts) -> Iterator[Finding]:
         yield Finding("fail", "ports", what, "clients cannot use it", "see: dmsctl status")
     answering = ", ".join(str(port.number) for port in facts.ports if not port.problem)
     if answering:
-        yield Finding(
-            "ok", "ports", f"{answering} answer inside the container; that they are published is not seen here"
-        )
+        yield Finding("ok", "ports", f"{answering} answer here; whether they are published is not seen from inside")
 
 
 def certificate(facts: Facts) -> Iterator[Finding]:

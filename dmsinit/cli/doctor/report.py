@@ -21,9 +21,8 @@ class Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
-        return "; ".join(
-            part for part in (": ".join(part for part in (self.what, self.why) if part), self.remedy) if part
-        )
+        fact = f"{self.what}: {self.why}" if self.why else self.what
+        return f"{fact}; {self.remedy}" if self.remedy else fact
 
 
 def report(findings: Sequence[Finding]) -> str:
