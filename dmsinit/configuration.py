@@ -25,7 +25,7 @@ from dmsinit.system import System
 
 DETECTOR: Final = "changedetector"
 """The service that stands for the detection: who stops it wants changes to be left alone."""
-REFUSALS: Final = (ProblemsFound, NoAccounts, RenderFailed, OperationFailed)
+REFUSALS: Final = (ProblemsFound, NoAccounts, OperationFailed)
 
 
 class Configuration:
@@ -63,7 +63,10 @@ class Configuration:
 
     async def render(self, mode: str) -> Rendered:
         """Run `dmsinit render MODE`."""
-        return await Conversation(start_render(mode), self._children, heard=self._note).finish()
+        try:
+            return await Conversation(start_render(mode), self._children, heard=self._note).finish()
+        except RenderFailed as error:
+            raise OperationFailed(f"cannot render the configuration: {error}") from error
 
     @property
     def _detecting(self) -> bool:

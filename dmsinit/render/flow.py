@@ -1,29 +1,28 @@
 """The one flow of configuration: gather, render, validate, install, plan."""
 
+import errno
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from dmsinit.log import Log, timestamp
-from dmsinit.plan import Certificate, Plan, Service
+from dmsinit.plan import Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import (
     build,
     certificate,
-    mailboxes,
     manifest,
     overrides,
     prepare,
     previous,
     services,
-    state,
     supervisord,
     validate,
     watched,
@@ -35,10 +34,10 @@ from dmsinit.render.effective import effective
 from dmsinit.render.elsewhere import assumed_name
 from dmsinit.render.host import qualified_name
 from dmsinit.render.install import Installer, Result, forget_noted
+from dmsinit.render.outcome import alias_database, plan_of
 from dmsinit.render.owners import changes_of
 from dmsinit.render.paths import (
     LOGS,
-    RENDERED,
     SNAPSHOT,
     STAGED,
     TEMPLATE_CACHE,
@@ -51,6 +50,7 @@ from dmsinit.render.paths import (
 from dmsinit.render.processes import run
 from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
+from dmsinit.render.start import Start, make_mailboxes
 from dmsinit.render.templates import Templates
 from dmsinit.render.voice import Audience, Voice
 from dmsinit.settings import SettingsRefused, load
@@ -60,6 +60,9 @@ MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
 """The size of the mail log when the container started: what the container's output shows begins there."""
 
 USER_PATCHES: Final = f"{VOLUME}/user-patches.sh"
+
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Mode(StrEnum):
@@ -107,6 +110,12 @@ class Run:
             return self._refuse(invalid.problems, fqdn_missing=invalid.fqdn_missing)
         except ProblemsFound as found:
             return self._refuse(found.problems)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            remedy = "make room, or make it writable, and run dmsctl apply"
+            self._snapshot = None
+            return self._refuse([Problem(error.filename or WORK, f"cannot be written: {error.strerror}", remedy)])
         finally:
             self._voice.remember()
 
@@ -153,7 +162,8 @@ class Run:
 
     def _keep_snapshot(self, text: str) -> None:
         if watched.changed(text, self._root) or not self._root.exists(SNAPSHOT):
-            replace_file(self._root(SNAPSHOT), text.encode(), mode=0o644, durable=False)
+            with suppress(OSError):  # a change that cannot be noted is noticed once more
+                replace_file(self._root(SNAPSHOT), text.encode(), mode=0o644, durable=False)
 
     def _roll_back(self) -> int:
         """Put the files of before the last apply back (PID 1 knows the Plan of then)."""
@@ -176,7 +186,7 @@ class Run:
         return EX_OK
 
     def _render(self, inputs: Inputs, templates: Templates) -> int:
-        start = _Start(inputs, self._root) if self._mode is Mode.BOOT else None
+        start = Start(inputs, self._root) if self._mode is Mode.BOOT else None
         making = self._make_certificate(inputs)
         directory = self._root(STAGED)
         with self._phase("render"):
@@ -201,7 +211,7 @@ class Run:
             planned = planned or self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
         self._handled()
-        self._report.plan(_plan(inputs, planned, expiries.read(), self._root), changes, result.diffs)
+        self._report.plan(plan_of(inputs, planned, expiries.read(), self._root), changes, result.diffs)
         if not self._previews:
             forget_noted(self._root)
         return EX_OK
@@ -259,15 +269,15 @@ class Run:
             return None
         return certificate.Making(inputs.host.fqdn, tls.cert, tls.key, self._root)
 
-    def _install(self, inputs: Inputs, stage: Stage, start: "_Start | None") -> Result:
+    def _install(self, inputs: Inputs, stage: Stage, start: Start | None) -> Result:
         installer = Installer(stage, self._root, fresh=start is not None, mounted=self._mounted)
         if self._previews:
             return installer.preview(inputs.settings.secrets() if self._mode is Mode.DIFF else None)
         result = installer.install()
         if build.FINGERPRINT in result.changes:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
-        self._voice.warn([*result.warnings, *_alias_database(stage, result, self._root)])
-        self._voice.warn(start.after_files() if start else _mailboxes(inputs, self._root))
+        self._voice.warn([*result.warnings, *alias_database(stage, result, self._root)])
+        self._voice.warn(start.after_files() if start else make_mailboxes(inputs, self._root))
         return result
 
     def _announce(self, inputs: Inputs) -> None:
@@ -307,76 +317,3 @@ class Run:
         texts = [*manifest.read(self._root).conditions(), *services.expressions(self._root)]
         sys.stdout.write(f"compiled {templates.compile(texts)} templates\n")
         return EX_OK
-
-
-class _Start:
-    """What only a start of the container does, in its order; slow searches run beside the rendering."""
-
-    def __init__(self, inputs: Inputs, root: Root) -> None:
-        settings = inputs.settings
-        self._inputs, self._root = inputs, root
-        self._uid, self._gid = settings.dms_vmail_uid, settings.dms_vmail_gid
-        self._warnings = prepare.mail_directory(root, self._uid, self._gid)
-        self._owners = mailboxes.OwnershipCheck(self._uid, self._gid, root)
-
-    def before_files(self) -> list[Problem]:
-        """Repair what files and daemons rely on; return warnings."""
-        root, settings = self._root, self._inputs.settings
-        problems = prepare.vmail_ids(self._uid, self._gid, root)
-        if problems:
-            raise ProblemsFound(problems)
-        prepare.stale_pid_files(root)
-        return [
-            *self._warnings,
-            *prepare.enterable(root),
-            *prepare.time_zone(settings.tz, root),
-            *prepare.logs(root),
-            *state.consolidate(settings, root),
-        ]
-
-    def after_files(self) -> list[Problem]:
-        """Make mailboxes and repair their owners; return warnings."""
-        return [*_mailboxes(self._inputs, self._root), *self._owners.repair()]
-
-
-def _mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
-    settings = inputs.settings
-    if settings.account_provisioner != "FILE" or settings.smtp_only:
-        return []
-    accounts, ids = inputs.volume.accounts, (settings.dms_vmail_uid, settings.dms_vmail_gid)
-    try:
-        mailboxes.create(accounts, *ids, root)
-        mailboxes.install_scripts(accounts, inputs.overrides, *ids, root)
-    except OSError as error:
-        cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
-        return [Problem("/var/mail", cause, "make the mail volume writable")]
-    return []
-
-
-def _alias_database(stage: Stage, result: Result, root: Root) -> list[Problem]:
-    """Install the alias database that the check has made, or make it from a file that a user changed too."""
-    database = validate.alias_database(root(RENDERED))
-    file = stage.files.get(validate.ALIASES)
-    if file is None or (validate.ALIASES not in result.changes and root.exists(f"{validate.ALIASES}.db")):
-        return []
-    if database is not None and root.read(validate.ALIASES) == file.content:
-        replace_file(root(f"{validate.ALIASES}.db"), database, mode=0o644, durable=False)
-        return []
-    outcome = run(["postalias", f"hash:{root(validate.ALIASES)}"])
-    return [Problem(validate.ALIASES, outcome.complaint, "correct it")] if outcome.code else []
-
-
-def _plan(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Certificate, ...], root: Root) -> Plan:
-    settings = inputs.settings
-    return Plan(
-        fqdn=inputs.host.fqdn,
-        services=planned,
-        release=settings.dms_release,
-        log_level=settings.log_level,
-        log_format="json" if settings.log_format == "json" else "text",
-        metrics_listen=settings.metrics_listen,
-        accounts=len(inputs.volume.accounts) if settings.account_provisioner == "FILE" else None,
-        aliases=len(inputs.volume.aliases) if settings.account_provisioner == "FILE" else None,
-        certificates=certificates,
-        watch=watched.places(inputs.watched, root),
-    )

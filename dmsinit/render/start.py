@@ -1,0 +1,51 @@
+"""What only a start of the container does around the files, and the mailboxes that every run makes."""
+
+from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render import mailboxes, prepare, state
+from dmsinit.render.context import Inputs
+from dmsinit.render.paths import Root
+
+
+class Start:
+    """What only a start of the container does, in its order; slow searches run beside the rendering."""
+
+    def __init__(self, inputs: Inputs, root: Root) -> None:
+        settings = inputs.settings
+        self._inputs, self._root = inputs, root
+        self._uid, self._gid = settings.dms_vmail_uid, settings.dms_vmail_gid
+        self._warnings = prepare.mail_directory(root, self._uid, self._gid)
+        self._owners = mailboxes.OwnershipCheck(self._uid, self._gid, root)
+
+    def before_files(self) -> list[Problem]:
+        """Repair what files and daemons rely on; return warnings."""
+        root, settings = self._root, self._inputs.settings
+        problems = prepare.vmail_ids(self._uid, self._gid, root)
+        if problems:
+            raise ProblemsFound(problems)
+        prepare.stale_pid_files(root)
+        return [
+            *self._warnings,
+            *prepare.enterable(root),
+            *prepare.time_zone(settings.tz, root),
+            *prepare.logs(root),
+            *state.consolidate(settings, root),
+        ]
+
+    def after_files(self) -> list[Problem]:
+        """Make mailboxes and repair their owners; return warnings."""
+        return [*make_mailboxes(self._inputs, self._root), *self._owners.repair()]
+
+
+def make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
+    """Make the mailboxes that are missing, and install users' Sieve scripts; return warnings."""
+    settings = inputs.settings
+    if settings.account_provisioner != "FILE" or settings.smtp_only:
+        return []
+    accounts, ids = inputs.volume.accounts, (settings.dms_vmail_uid, settings.dms_vmail_gid)
+    try:
+        mailboxes.create(accounts, *ids, root)
+        mailboxes.install_scripts(accounts, inputs.overrides, *ids, root)
+    except OSError as error:
+        cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
+        return [Problem("/var/mail", cause, "make the mail volume writable")]
+    return []
