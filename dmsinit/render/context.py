@@ -106,12 +106,21 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     if elsewhere:
         excuse_certificates(certificate, settings, root)
     problems += [*found.problems, *certificate.problems]
+    if settings.smtp_only and volume.accounts and not settings.postfix_dagent:
+        warnings.append(_nobody_stores(volume))
     warnings += [*volume.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), tuple(problems), tuple(warnings), loaded.notes,
         observed, snapshot, watched.silent_file_system(observed, root),
     )  # fmt: skip
+
+
+def _nobody_stores(volume: Volume) -> Problem:
+    domains = ", ".join(sorted({account.domain for account in volume.accounts}))
+    cause = f"nobody stores mail here, but postfix-accounts.cf makes {domains} ours: mail to its accounts comes back"
+    remedy = "remove the accounts, or say in POSTFIX_DAGENT or postfix-main.cf (virtual_transport) who takes that mail"
+    return Problem("SMTP_ONLY=1", cause, remedy)
 
 
 def _read(root: Root, problems: list[Problem]) -> Volume:
