@@ -119,3 +119,9 @@ def test_rotation_of_the_mail_log(render: Render) -> None:
 
 def test_cron_starts_jobs_without_a_login_uid(render: Render) -> None:
     assert "pam_loginuid" not in "\n".join(render().lines("/etc/pam.d/cron"))
+
+
+def test_opendkim_trusts_the_name_servers_as_spf_and_dmarc_do(render: Render) -> None:
+    rendered = render()
+    assert settings(rendered, "/etc/opendkim.conf")["ResolverConfiguration"] == "/etc/opendkim/resolver.conf"
+    assert '    module-config: "iterator"' in rendered.lines("/etc/opendkim/resolver.conf")

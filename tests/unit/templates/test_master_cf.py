@@ -76,3 +76,7 @@ def test_the_probe_of_health_takes_no_mail_and_only_from_inside(render: Render) 
     assert options["smtpd_relay_restrictions"] == options["smtpd_recipient_restrictions"] == "reject"
     assert options["smtpd_milters"] == ""
     assert options["max_use"] == "1"
+
+
+def test_notices_of_delivery_survive_amavis(render: Render) -> None:
+    assert render().master_cf()["127.0.0.1:10025/inet"][1]["smtpd_discard_ehlo_keywords"] == ""
