@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -207,35 +207,66 @@ class Contender:
         target.chmod(mode)
 
 
-def many(bench: Bench, name: str) -> dict[str, Any]:
+@contextmanager
+def side_by_side(bench: Bench, count: int) -> Iterator[dict[str, "Contender"]]:
+    """Start all three with `count` services; they take turns, so that what else the machine does meets all of them."""
+    with ExitStack() as stack:
+        every = {name: stack.enter_context(bench.container(name, count)) for name in CONTENDERS}
+        time.sleep(SETTLE_SECONDS)
+        yield every
+
+
+def turns(every: Mapping[str, "Contender"], task: str, rounds: int, number: Callable[[int], int]) -> dict[str, Any]:
+    """Let each in turn do a task, `rounds` times; return what they found, joined."""
+    found: dict[str, Any] = {}
+    for turn in range(rounds):
+        for name, one in every.items():
+            found[name] = joined(found.get(name), one.task(task, number(turn)))
+    return found
+
+
+def joined(before: Any, more: Any) -> Any:
+    """Return lists joined, also those in a mapping."""
+    if before is None:
+        return more
+    if isinstance(more, dict):
+        return {key: before[key] + more[key] for key in more}
+    return before + more
+
+
+def many(bench: Bench) -> dict[str, dict[str, Any]]:
     """Boot with many services, restart some, stop and start all."""
-    boots = []
+    boots: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(BOOTS - 1):
-        with bench.container(name, MANY) as one:
-            boots.append(one.boot_seconds)
-    with bench.container(name, MANY) as one:
-        boots.append(one.boot_seconds)
-        time.sleep(SETTLE_SECONDS)
-        return {"boots": boots, "restarts": one.task("restarts", RESTARTS), "cycles": one.task("cycles", CYCLES)}
-
-
-def few(bench: Bench, name: str) -> dict[str, Any]:
-    """The status of few services, their stop, and a storm of orphans."""
-    with bench.container(name, FEW) as one:
-        time.sleep(SETTLE_SECONDS)
+        for name in CONTENDERS:
+            with bench.container(name, MANY) as one:
+                boots[name].append(one.boot_seconds)
+    with side_by_side(bench, MANY) as every:
+        restarts = turns(every, "restarts", RESTARTS // 10, lambda turn: turn)
+        cycles = turns(every, "cycles", CYCLES, lambda _: 1)
         return {
-            "memory": one.task("memory"),
-            "status": one.task("status", STATUS_ROUNDS),
-            "cycles": one.task("cycles", CYCLES),
-            "orphans": one.task("orphans", ORPHANS),
+            name: {"boots": [*boots[name], one.boot_seconds], "restarts": restarts[name], "cycles": cycles[name]}
+            for name, one in every.items()
         }
 
 
-def most(bench: Bench, name: str) -> dict[str, Any]:
-    """The memory of very many services."""
-    with bench.container(name, MOST) as one:
-        time.sleep(SETTLE_SECONDS)
-        return {"memory": one.task("memory")}
+def few(bench: Bench) -> dict[str, dict[str, Any]]:
+    """The memory for few services, their status, their stop, and a storm of orphans."""
+    with side_by_side(bench, FEW) as every:
+        memory = {name: one.task("memory") for name, one in every.items()}
+        status = turns(every, "status", STATUS_ROUNDS // 10, lambda _: 10)
+        cycles = turns(every, "cycles", CYCLES, lambda _: 1)
+        orphans = {name: one.task("orphans", ORPHANS) for name, one in every.items()}
+        return {
+            name: {"memory": memory[name], "status": status[name], "cycles": cycles[name], "orphans": orphans[name]}
+            for name in CONTENDERS
+        }
+
+
+def most(bench: Bench) -> dict[str, dict[str, Any]]:
+    """The memory for very many services."""
+    with side_by_side(bench, MOST) as every:
+        return {name: {"memory": one.task("memory")} for name, one in every.items()}
 
 
 def idle(bench: Bench) -> dict[str, Any]:
@@ -285,15 +316,15 @@ def measure(bench: Bench) -> dict[str, Any]:
     def step(text: str) -> None:
         print(f"  {text}", file=sys.stderr, flush=True)
 
-    found: dict[str, Any] = {name: {} for name in CONTENDERS}
-    for name in CONTENDERS:
-        step(f"{FEW} services under {name}")
-        found[name]["few"] = few(bench, name)
-        step(f"{MOST} services under {name}")
-        found[name]["most"] = most(bench, name)
-    for name in CONTENDERS:
-        step(f"{MANY} services under {name}")
-        found[name]["many"] = many(bench, name)
+    step(f"{FEW} services under each")
+    small = few(bench)
+    step(f"{MANY} services under each (this takes minutes: two of the three wait a second at each restart)")
+    large = many(bench)
+    step(f"{MOST} services under each")
+    largest = most(bench)
+    found: dict[str, Any] = {
+        name: {"few": small[name], "many": large[name], "most": largest[name]} for name in CONTENDERS
+    }
     step(f"nothing to do, for {IDLE_SECONDS} s")
     found["idle"] = idle(bench)
     step("the daemons of the image")

@@ -21,6 +21,8 @@ SCAN: Final = "/bench/scan"
 CONFIG: Final = "/bench/supervisord.conf"
 PATIENCE_SECONDS: Final = 20.0
 """How long anything may take before it counts as never; the report says so."""
+TURN: Final = 10
+"""Restarts of each kind in one call of `restarts`."""
 _EACH: Final = f'for service in {SCAN}/*; do s6-{{}} "$service"; done'
 
 COMMANDS: Final[dict[str, dict[str, list[str]]]] = {
@@ -103,10 +105,10 @@ def begin(argv: Sequence[str]) -> int:
 # The tasks
 
 
-def restarts(_name: str, rounds: int) -> dict[str, list[float | None]]:
-    """Kill services, then let others exit, one after the other, each for the first time."""
+def restarts(_name: str, turn: int) -> dict[str, list[float | None]]:
+    """Kill services, then let others exit, one after the other; each turn takes others, so it is their first time."""
     announced = Announcements()
-    names = services()
+    names = services()[2 * TURN * turn :]
 
     def rounds_of(some: Sequence[str], end: Callable[[str], None]) -> list[float | None]:
         times: list[float | None] = []
@@ -119,9 +121,9 @@ def restarts(_name: str, rounds: int) -> dict[str, list[float | None]]:
         return times
 
     return {
-        "floor": rounds_of(["floor"] * rounds, lambda name: _bare_start(name)),
-        "kill": rounds_of(names[:rounds], lambda name: os.kill(pid_of(name), signal.SIGKILL)),
-        "exit": rounds_of(names[rounds : 2 * rounds], lambda name: tell_to_exit(name, 0)),
+        "floor": rounds_of(["floor"] * TURN, lambda name: _bare_start(name)),
+        "kill": rounds_of(names[:TURN], lambda name: os.kill(pid_of(name), signal.SIGKILL)),
+        "exit": rounds_of(names[TURN : 2 * TURN], lambda name: tell_to_exit(name, 0)),
     }
 
 
