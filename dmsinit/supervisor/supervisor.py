@@ -192,9 +192,9 @@ class Supervisor:
         return self.status(name)
 
     async def _start(self, unit: Unit, reason: Reason) -> None:
-        before = unit.starts
+        before = unit.starts - (1 if unit.state is State.STARTING or unit.state in ANSWERING else 0)
         unit.want_up(reason)
-        await self._until_up(unit, before if unit.state not in ANSWERING else before - 1, "start")
+        await self._until_up(unit, before, "start")
 
     async def _restart(self, unit: Unit, reason: Reason) -> None:
         before = unit.starts

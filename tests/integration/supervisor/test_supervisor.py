@@ -377,3 +377,14 @@ async def test_a_defect_in_one_life_leaves_the_others_alone(bench: Bench, monkey
     os.kill(one, signal.SIGKILL)
     await bench.until("one", State.READY, and_=lambda: bench.pid("one") != one)
     assert bench.pid("two") == two
+
+
+async def test_starting_one_that_starts_already_waits_for_it(bench: Bench, tmp_path: Path) -> None:
+    flag = Readiness(probe=Probe(kind="file", address=f"{tmp_path}/flag"))
+    await bench.run(shell("slow", "exec sleep 60", ready=flag))
+    await bench.until("slow", State.STARTING)
+    asking = asyncio.create_task(bench.supervisor.operate("slow", "start", wait=True))
+    await asyncio.sleep(0)
+    (tmp_path / "flag").touch()
+    assert (await asyncio.wait_for(asking, 10)).state == "ready"
+    assert bench.supervisor.unit("slow").starts == 1
