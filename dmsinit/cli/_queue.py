@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from dmsinit.cli import _text as text
@@ -22,6 +23,8 @@ _POSTSUPER: Final = {"hold": "-h", "release": "-H", "delete": "-d", "requeue": "
 _DONE: Final = {"hold": "put on hold", "release": "released", "delete": "deleted", "requeue": "queued again"}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHOWN_RECIPIENTS: Final = 10
+_LOOKS_SECONDS: Final = (0.0, 0.1, 0.3)
+"""Pauses before looking for a message: one that moves to another queue meanwhile is in no listing."""
 
 
 class Refused(Exception):
@@ -103,6 +106,9 @@ def operate(action: str, ids: Sequence[str]) -> int:
     else:
         words = "".join(f"{one}\n" for one in _present(ids))
         printed = _run("postsuper", _POSTSUPER[action], "-", stdin=words, merged=True)
+    if action == "requeue":
+        with suppress(Refused):  # without a running Postfix it happens when that starts
+            _run("postkick", "public", "pickup", "W")  # which else looks once a minute
     counts = re.findall(r": (\d+) messages?\b", printed)
     return int(counts[-1]) if counts else 0
 
@@ -121,11 +127,14 @@ def show(word: str, *, body: bool) -> str:
 def _present(words: Sequence[str]) -> list[str]:
     """Return the ids; Refused for those that are in no queue, because postsuper(1) passes over them in silence."""
     ids = checked_ids(words)
-    known = {message["queue_id"] for message in listing()}
-    missing = [one for one in ids if one not in known]
-    if missing:
-        raise Refused(f"no message {', '.join(missing)} in the queue; it may have been delivered")
-    return ids
+    missing = set(ids)
+    for pause in _LOOKS_SECONDS:
+        time.sleep(pause)
+        missing -= {message["queue_id"] for message in listing()}
+        if not missing:
+            return ids
+    absent = ", ".join(one for one in ids if one in missing)
+    raise Refused(f"no message {absent} in the queue; it may have been delivered")
 
 
 def _run(*command: str, stdin: str = "", merged: bool = False) -> str:

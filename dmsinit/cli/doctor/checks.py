@@ -180,7 +180,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
 
 def relaying(facts: Facts) -> Iterator[Finding]:
     """Nobody but users and this container sends mail to anywhere."""
-    if not facts.mynetworks:
+    if facts.mynetworks is None:
         return
     if "unauth_destination" not in facts.relay_restrictions:
         why = "without reject_unauth_destination everybody can send mail to anywhere through this server"

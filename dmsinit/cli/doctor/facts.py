@@ -109,7 +109,8 @@ class Facts:
     domains: tuple[str, ...] = ()
     spaces: tuple[Space, ...] = ()
     memory_limit: float = math.inf
-    mynetworks: str = ""
+    mynetworks: str | None = None
+    """Whom Postfix trusts; "" for nobody, None where it cannot be asked."""
     relay_restrictions: str = ""
     clock_synchronised: bool | None = None
     built: float = 0.0

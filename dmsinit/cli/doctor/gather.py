@@ -43,7 +43,7 @@ async def gather() -> Facts:
         now=time.time(), fqdn=fqdn, settings=settings, status=status, unreachable=unreachable, ports=listening,
         certificates=certificates, volume_problems=problems, domains=domains, spaces=_spaces(),
         memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
-        relay_restrictions=_postconf("smtpd_relay_restrictions") + " " + _postconf("smtpd_recipient_restrictions"),
+        relay_restrictions=_postconf("smtpd_relay_restrictions", "smtpd_recipient_restrictions") or "",
         clock_synchronised=_clock(), built=os.stat(dmsinit.__file__).st_mtime, keys=found, names=answers,
     )  # fmt: skip
 
@@ -125,12 +125,13 @@ def _memory_limit() -> float:
         return math.inf
 
 
-def _postconf(name: str) -> str:
+def _postconf(*names: str) -> str | None:
+    """Return the values of parameters of Postfix, one after the other; None where it is not configured."""
     try:
-        done = subprocess.run(["postconf", "-h", name], capture_output=True, text=True, check=False)
+        done = subprocess.run(["postconf", "-h", *names], capture_output=True, text=True, check=False)
     except OSError:
-        return ""
-    return " ".join(done.stdout.split())
+        return None
+    return None if done.returncode else " ".join(done.stdout.split())
 
 
 def _clock() -> bool | None:

@@ -148,10 +148,11 @@ def test_the_clock() -> None:
         ("127.0.0.0/8 0.0.0.0/0", "reject_unauth_destination", ["fail"]),
         ("127.0.0.0/8 [::]/0", "defer_unauth_destination", ["fail"]),
         ("127.0.0.0/8 hash:/x", "permit", ["fail"]),
-        ("", "", []),
+        ("", "reject_unauth_destination", ["ok"]),
+        (None, "", []),
     ],
 )
-def test_who_may_relay(mynetworks: str, restrictions: str, expected: list[str]) -> None:
+def test_who_may_relay(mynetworks: str | None, restrictions: str, expected: list[str]) -> None:
     facts = Facts(mynetworks=mynetworks, relay_restrictions=restrictions)
     assert [finding.level for finding in checks.relaying(facts)] == expected
 
