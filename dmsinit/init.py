@@ -69,7 +69,8 @@ class Init:
         loop.set_exception_handler(lambda _, context: self.log.error(f"defect in the event loop: {context}"))
         self.children.open()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end, EX_OK)
+            # Not the loop's own handlers: those pass through a pipe that a storm of ending children may have filled.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end, EX_OK))
         if early_signals:
             self._end(EX_OK)
         async with anyio.create_task_group() as group:

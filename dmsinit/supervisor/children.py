@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from dmsinit.spawn import spawn_process
 
-_REAP_BATCH: Final = 256
+_REAP_BATCH: Final = 64
 """Orphans reaped before the event loop gets its turn again: a storm of thousands must not stop the clock."""
 
 
@@ -85,13 +85,17 @@ class Children:
     def __init__(self) -> None:
         self.pidfds = True
         self.orphans_reaped = 0
+        self._look_is_due = False
         self._owned: dict[int, Child] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def open(self) -> None:
         """Begin to listen for SIGCHLD in the running event loop."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        self._loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
+        # A byte for each signal goes through a pipe. That it is full in a storm is no loss, since we look once for all;
+        # Python would print a traceback for each byte.
+        signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
         self._reap()
 
     def close(self) -> None:
@@ -155,10 +159,21 @@ class Children:
         while self._reap_batch():
             pass
 
+    def _child_ended(self) -> None:
+        """Look soon, once for all that have ended; until then the kernel need not tell of more."""
+        if not self._look_is_due:
+            self._look_is_due = True
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+            asyncio.get_running_loop().call_soon(self._reap)
+
     def _reap(self) -> None:
         """Reap what has ended, each exit status to its owner; orphans to nobody."""
         if self._reap_batch():
+            self._look_is_due = True
             asyncio.get_running_loop().call_soon(self._reap)
+        else:
+            self._look_is_due = False
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
 
     def _reap_batch(self) -> bool:
         """Reap some; return whether there may be more."""

@@ -43,7 +43,7 @@ def command_line(service: Service) -> list[str]:
 
 def may_set_oom_score_adj(value: int) -> bool:
     """Say whether we may give `value` to a child: less than our own takes a capability that containers lack."""
-    return value >= int(Path("/proc/self/oom_score_adj").read_text(encoding="ascii")) or _has_sys_resource()
+    return value >= int(Path("/proc/self/oom_score_adj").read_bytes()) or _has_sys_resource()
 
 
 def highest_nofile(wanted: int) -> int:

@@ -4,6 +4,7 @@ Contract: generic, it knows no daemon by name; pure; one sentence or nothing. Th
 was written last is nearest to the failure; an ending is asked only when no line says anything.
 """
 
+import errno
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -78,6 +79,12 @@ _SIGNALS: Final = {
     25: "a file grew beyond the limit of file size: raise the container's ulimit `fsize`",
     31: "a seccomp profile forbids a system call that it makes: run the container with a newer or wider profile",
 }
+_SHORTAGES: Final = {
+    errno.EMFILE: "dmsinit has no file descriptors left: raise the container's ulimit `nofile`",
+    errno.ENFILE: "the host has no file descriptors left: raise its fs.file-max",
+    errno.EAGAIN: "the container may have no more processes: raise its pids limit, or find who starts so many",
+    errno.ENOMEM: "there is no memory left: give the container more, or turn off what takes much",
+}
 OUT_OF_MEMORY: Final = "give the container more memory (`mem_limit` in compose.yaml), or turn off what takes much"
 
 
@@ -92,3 +99,8 @@ def hint(lines: Iterable[str], ended: Exit | None = None) -> str:
     if ended.signal is not None:
         return _SIGNALS.get(ended.signal, "")
     return _CODES.get(ended.code or 0, "")
+
+
+def shortage(error: OSError) -> str:
+    """Return what to do about an error of the kernel that says what we ourselves have run out of, or nothing."""
+    return _SHORTAGES.get(error.errno or 0, "")

@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 
-from dmsinit.supervisor import needs
+from dmsinit.supervisor import hints, needs
 from dmsinit.supervisor.backoff import Backoff
 from dmsinit.supervisor.command import CannotStart
 from dmsinit.supervisor.relations import Relations
@@ -126,9 +126,14 @@ class Life:
         unit.ready_at = None
         try:
             unit.tree.spawn(unit.service, unit.listen())
-        except (CannotStart, OSError) as error:
-            final = not isinstance(error, OSError) or error.errno not in EXHAUSTED
-            return Ending(Reason.EXITED, f"cannot start {unit.name}: {error}", False, final=final)
+        except CannotStart as error:
+            return Ending(Reason.EXITED, f"cannot start {unit.name}: {error}", False, final=True)
+        except OSError as error:
+            told = f"cannot start {unit.name}: {error.strerror or error}"
+            if shortage := hints.shortage(error):
+                told = f"{told}; {shortage}"
+                unit.world.log.warn(told)
+            return Ending(Reason.EXITED, told, False, final=error.errno not in EXHAUSTED)
         if unit.span.spawned is None:
             unit.span.spawned = unit.tree.spawned_at
         return await self._see_through()

@@ -27,12 +27,12 @@ class OomKills:
         """Return how many processes of this container were killed so far, or None where no counter is to be had."""
         for path, key in self._counters:
             try:
-                lines = Path(path).read_text(encoding="ascii").splitlines()
-            except (OSError, UnicodeDecodeError):
+                lines = Path(path).read_bytes().splitlines()  # no text: its codec would have to be loaded
+            except OSError:
                 continue
             for line in lines:
-                name, _, value = line.partition(" ")
-                if name == key and value.strip().isdigit():
+                name, _, value = line.partition(b" ")
+                if name == key.encode() and value.strip().isdigit():
                     return int(value)
         return None
 

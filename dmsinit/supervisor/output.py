@@ -68,6 +68,8 @@ class Output:
         self._allowance = float(_BURST_BYTES)
         self._counted_at = 0.0
         self._slowed = False
+        self._remark = b""
+        """A line of ours that waits for the end of one of theirs."""
 
     # Pipes
 
@@ -159,7 +161,8 @@ class Output:
             if not self._slowed:
                 self._slowed = True
                 rate = _BYTES_PER_SECOND // 1024 // 1024
-                self.note(f"[dmsinit] {self._name} writes more than {rate} MiB a second here and is slowed down to it")
+                told = f"[dmsinit] {self._name} writes more than {rate} MiB a second here and is slowed down to it"
+                self._remark = told.encode()
 
     def _resume(self, fd: int) -> None:
         del self._paused[fd]
@@ -187,6 +190,9 @@ class Output:
             return False
         self.bytes_read += len(data)
         self._allowance -= len(data)
+        if self._remark and b"\n" in data:
+            data = data.replace(b"\n", b"\n%s\n" % self._remark, 1)
+            self._remark = b""
         if self._file is not None:
             self._file.write(data)
         pieces = (self._partial[fd] + data).split(b"\n")

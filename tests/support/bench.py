@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import ctypes
 import os
-from collections.abc import AsyncIterator, Callable
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from dmsinit.log import Log
@@ -40,6 +41,10 @@ class Bench:
         assert child is not None
         return child.pid
 
+    async def turn(self) -> None:
+        """Let the event loop do what is ready, where nothing else tells that it was done."""
+        await asyncio.sleep(0.01)
+
     def history(self, name: str) -> list[tuple[str, str]]:
         return [(e.to_state, e.reason) for e in self.supervisor.world.events.recent if e.service == name]
 
@@ -63,3 +68,20 @@ async def running(children: Children, directory: Path, events: Events | None = N
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Use up all descriptors of this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    held = []
+    try:
+        while True:
+            held.append(os.dup(0))
+    except OSError:
+        yield
+    finally:
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
