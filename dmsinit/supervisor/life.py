@@ -177,7 +177,8 @@ class Life:
                 unit.span.ended = unit.ready_at
             unit.to(State.READY, unit.reason)
             await self._recovered()
-        unit.tree.members()  # learn the sessions of the whole tree while parents and children are still together
+        if ready.probe.kind != "process":  # which holds before the process has done anything
+            unit.tree.members()  # learn the sessions of the whole tree while parents and children are still together
         return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
 
     async def _recovered(self) -> None:
