@@ -14,11 +14,15 @@ COMPLETION = Path(__file__).parents[3] / "dmsinit" / "cli" / "completion"
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("dmsctl re", {"restart", "reload", "render", "reexec"}),
+        ("dmsctl re", {"restart", "reload", "render", "reexec", "restore"}),
         ("dmsctl restart op", {"opendkim"}),
         ("dmsctl restart ", {"all", "opendkim", "postfix", "clamav", "--wait", "--no-wait", "--json"}),
         ("dmsctl logs --f", {"--follow"}),
         ("dmsctl signal postfix U", {"USR1", "USR2"}),
+        ("dmsctl queue re", {"release", "requeue"}),
+        ("dmsctl queue delete -", {"--yes", "--json"}),
+        ("dmsctl backup --", {"--force", "--json", "--logs", "--verify"}),
+        ("dmsctl restore /etc/host", {"/etc/hostname", "/etc/hosts", "/etc/host.conf"}),
     ],
 )
 async def test_words_are_completed(site: Site, tmp_path: Path, line: str, expected: set[str]) -> None:
