@@ -274,10 +274,12 @@ def test_a_directory_that_is_no_volume_is_refused(containers: Containers, mailho
     assert "/tmp/docker-mailserver is no volume" in result.output
 
 
-def test_redis_and_sqlite_are_in_the_backup_of_a_busy_server(containers: Containers, tmp_path: Path) -> None:
+def test_with_rspamd_redis_and_sqlite_are_in_the_backup_and_its_keys_are_compared_with_dns(
+    containers: Containers, name_server: Peer, tmp_path: Path
+) -> None:
     site = Site(tmp_path)
     server = containers.start(
-        {"postfix-accounts.cf": account(ANNA)}, site.config, options=site.options,
+        {"postfix-accounts.cf": account(ANNA)}, site.config, options=[*site.options, f"--dns={name_server.address}"],
         environment={"ENABLE_RSPAMD": "1", "ENABLE_RSPAMD_REDIS": "1", "ENABLE_OPENDKIM": "0", "ENABLE_OPENDMARC": "0",
                      "ENABLE_POLICYD_SPF": "0", "ENABLE_AMAVIS": "0", "ENABLE_FAIL2BAN": "1"},
     )  # fmt: skip
@@ -290,6 +292,12 @@ def test_redis_and_sqlite_are_in_the_backup_of_a_busy_server(containers: Contain
         assert "fail2ban.sqlite3" in names
         check = "sqlite3.connect('/root/mail-state/lib-fail2ban/fail2ban.sqlite3').execute('pragma integrity_check')"
         assert server.checked("python3", "-c", f"import sqlite3; print({check}.fetchone()[0])").strip() == "ok"
+        server.checked("setup", "config", "dkim", "domain", DOMAIN, "keysize", "1024")
+        server.checked("dmsctl", "apply")
+        answer = json.loads(server.run("dmsctl", "doctor", "--json").output)
+        (key,) = (one for one in answer["findings"] if one["check"] == "dkim")
+        assert key["what"] == f"mail._domainkey.{DOMAIN} is not the half of the key that signs"
+        assert key["remedy"].endswith("the key of Rspamd")
         server.checked("bash", "-c", "grep -q written-just-now /root/mail-state/lib-redis/*.rdb")
     finally:
         server.remove()

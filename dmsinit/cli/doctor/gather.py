@@ -67,8 +67,10 @@ def _settings() -> dict[str, str]:
 
 
 def _full_name() -> str:
+    """Return the name that the server would have; a host name with a dot needs no resolver."""
+    nodename = os.uname().nodename
     try:
-        return full_name("")
+        return full_name(os.environ.get("OVERRIDE_HOSTNAME") or (nodename if "." in nodename else ""))
     except Refused:
         return ""
 

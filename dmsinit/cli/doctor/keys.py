@@ -4,6 +4,7 @@ Private keys are read by openssl(1) from their files or from its standard input,
 """
 
 import json
+import os
 import re
 import subprocess
 from base64 import b64decode, b64encode
@@ -17,6 +18,9 @@ KEY_TABLE: Final = Path("/etc/opendkim/KeyTable")
 _ED25519_PRIVATE: Final = bytes.fromhex("302e020100300506032b657004220420")
 """What stands before the 32 bytes of an Ed25519 key in its DER form (RFC 8410 section 7)."""
 _ED25519_BYTES: Final = 32
+_IMPATIENT: Final = "timeout:1 attempts:1"
+"""Options of the C library's resolver (resolv.conf(5)) for a program that would wait for a dead name server."""
+_CONFIGURATION_SECONDS: Final = 5.0
 _UNREADABLE: Final = "its private key cannot be read"
 
 
@@ -87,10 +91,12 @@ def _published(der: bytes) -> str:
 
 
 def _configuration() -> Mapping[str, Any]:
+    command = ["rspamadm", "configdump", "--json", "dkim_signing"]
+    environ = {**os.environ, "RES_OPTIONS": _IMPATIENT}  # it resolves names of its configuration, which we do not need
     try:
-        done = subprocess.run(["rspamadm", "configdump", "--json", "dkim_signing"], capture_output=True, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, check=False, timeout=_CONFIGURATION_SECONDS)
         found = json.loads(done.stdout)
-    except (OSError, ValueError):
+    except (OSError, ValueError, subprocess.TimeoutExpired):
         return {}
     return found if isinstance(found, dict) and found.get("enabled", True) else {}
 
