@@ -49,10 +49,11 @@ def description(one: dict[str, Any]) -> str:
     ]
     if one["waiting_for"]:
         fields.append(("waits for", ", ".join(one["waiting_for"])))
-    fields += [
-        ("ended", f"{death['time']} {death['cause']}: {death['detail']}, after {text.duration(death['seconds_lived'])}")
-        for death in one["deaths"]
-    ]
+    for death in one["deaths"]:
+        after = text.duration(death["seconds_lived"])
+        fields.append(("ended", f"{death['time']} {death['cause']}: {death['detail']}, after {after}"))
+        if death.get("hint"):
+            fields.append(("hint", death["hint"]))
     title = f"{one['name']} — {one['description']}" if one["description"] else one["name"]
     return "\n".join([title, *(f"  {name + ':':13}{value}" for name, value in fields)])
 

@@ -79,7 +79,7 @@ class Relations:
         required = self._named(unit.service.requires)
         if unit.wanted:
             if unit.state not in _NOTHING_TO_STOP and any(_is_down(other) for other in required):
-                unit.want_down(Reason.DEPENDENCY)
+                self.bring_down(unit, Reason.DEPENDENCY)
         elif unit.why is Reason.DEPENDENCY and unit.service.enabled and all(_is_up_again(other) for other in required):
             unit.want_up(Reason.DEPENDENCY)
 

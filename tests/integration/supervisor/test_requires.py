@@ -39,6 +39,8 @@ async def test_what_was_given_up_takes_its_dependents_along(bench: Bench, tmp_pa
     await bench.until("base", State.FAILED)
     await bench.until("middle", State.STOPPED)
     await bench.until("top", State.STOPPED)
+    await bench.until("middle", State.STOPPED)
+    assert [e.service for e in bench.supervisor.world.events.recent if e.to_state == State.STOPPED] == ["top", "middle"]
     middle = bench.supervisor.status("middle")
     assert (middle.reason, middle.detail) == (Reason.DEPENDENCY, "requires base")
     assert bench.pid("other") == other

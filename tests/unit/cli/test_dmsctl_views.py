@@ -47,6 +47,16 @@ def test_what_is_not_well_says_why() -> None:
     assert "waits for clamav, dns" in shown
 
 
+def test_a_death_is_shown_with_what_to_do() -> None:
+    death = {"time": "T", "cause": "exited", "detail": "exit code 1", "seconds_lived": 2.0, "hint": "free space"}
+    shown = views.description(SERVICE | {"deaths": [death | {"hint": ""}, death]}).splitlines()
+    assert shown[-3:] == [
+        "  ended:       T exited: exit code 1, after 2.00s",
+        "  ended:       T exited: exit code 1, after 2.00s",
+        "  hint:        free space",
+    ]
+
+
 def test_nothing_to_change_is_nothing() -> None:
     assert views.changes({"changes": [], "actions": []}) == ""
 
