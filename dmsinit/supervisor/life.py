@@ -73,6 +73,7 @@ class Life:
                 end = await self._one_life(reason)
             delay = None
             if wants_restart(unit.service, end):
+                backoff.policy = unit.service.restart  # a new plan may say otherwise
                 delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=unit.world.clock())
                 end = end._replace(final=delay is None)
             if delay is None:
@@ -179,7 +180,12 @@ class Life:
             await self._recovered()
         if ready.probe.kind != "process":  # which holds before the process has done anything
             unit.tree.members()  # learn the sessions of the whole tree while parents and children are still together
-        return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
+        while True:
+            with anyio.CancelScope() as scope:
+                unit.asking = scope
+                return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
+            if unit.service.health is None and unit.state is State.UNHEALTHY:  # nobody will ask again
+                unit.to(State.READY, Reason.CONFIG_CHANGED)
 
     async def _recovered(self) -> None:
         """Carry out what is due when it answers again after others may have missed it."""

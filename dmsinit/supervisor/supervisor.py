@@ -66,7 +66,7 @@ class Supervisor:
             if unit is None:
                 self._add(Unit(service, self.world, self._relations.moved))
             else:
-                unit.service = service
+                unit.define(service)
                 if service.enabled:
                     unit.set_enabled(True)
         failures: list[OperationFailed] = []

@@ -59,6 +59,7 @@ class Unit:
         self.why = Reason.BOOT
         self.demand = Pulse()
         self.scope: anyio.CancelScope | None = None
+        self.asking: anyio.CancelScope | None = None
         self.reloading = False
         self.missed = False
         self.ready_at: float | None = None
@@ -99,6 +100,13 @@ class Unit:
         return self.state in ANSWERING or (self.service.type == "oneshot" and self.state is State.EXITED)
 
     # What others want of it
+
+    def define(self, service: Service) -> None:
+        """Take a new definition: health, restarts and order hold at once, the rest from the next start."""
+        asked_otherwise = service.health != self.service.health
+        self.service = service
+        if asked_otherwise and self.asking is not None:
+            self.asking.cancel()
 
     def want_up(self, reason: Reason) -> None:
         """Make it run, as soon as what it waits for is there; no effect on one that runs or waits already."""

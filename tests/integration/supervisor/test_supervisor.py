@@ -334,6 +334,26 @@ async def test_converging_touches_only_what_changed(bench: Bench) -> None:
     )
 
 
+async def test_health_and_restarts_follow_the_plan_without_a_restart(bench: Bench, tmp_path: Path) -> None:
+    def plan(**more: object) -> Plan:
+        return Plan(fqdn="mail.example.test", services=(shell("daemon", "exec sleep 60", **more),))
+
+    await bench.supervisor.converge(plan(), [], Reason.BOOT)
+    await bench.until("daemon", State.READY)
+    pid = bench.pid("daemon")
+    flag = tmp_path / "flag"
+    ask = Health(probe=Probe(kind="file", address=str(flag)), interval_seconds=0.01, failures=1_000_000)
+    assert await bench.supervisor.converge(plan(health=ask), [], Reason.CONFIG_CHANGED) == []
+    await bench.until("daemon", State.UNHEALTHY)
+    await bench.supervisor.converge(plan(), [], Reason.CONFIG_CHANGED)
+    await bench.until("daemon", State.READY)
+    assert bench.pid("daemon") == pid
+    never_again = Restart(give_up_after=0, policy="never")
+    await bench.supervisor.converge(plan(restart=never_again), [], Reason.CONFIG_CHANGED)
+    os.kill(pid, signal.SIGKILL)
+    await bench.until("daemon", State.EXITED)
+
+
 async def test_a_changed_file_reloads_its_service(bench: Bench, tmp_path: Path) -> None:
     daemon = shell(
         "daemon", "exec sleep 60", on_change="reload", reload=Reload(command=("touch", f"{tmp_path}/reloaded"))
