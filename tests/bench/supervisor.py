@@ -37,6 +37,8 @@ IDLE_SECONDS: Final = 35
 SETTLE_SECONDS: Final = 3.0
 ORPHANS: Final = 10_000
 DAEMON_ROUNDS: Final = 7
+QUIET_SHARE: Final = 0.8
+QUIET_WAIT_SECONDS: Final = 10.0
 
 SERVICE: Final = """#!/bin/sh
 echo "$1 $$" 1<> /bench/run/started
@@ -216,11 +218,29 @@ def side_by_side(bench: Bench, count: int) -> Iterator[dict[str, "Contender"]]:
         yield every
 
 
+def wait_until_quiet() -> None:
+    """Return when the machine does little else, or after QUIET_WAIT_SECONDS: what it does then meets all in turn."""
+    deadline = time.monotonic() + QUIET_WAIT_SECONDS
+    while time.monotonic() < deadline:
+        before = idle_ticks()
+        time.sleep(0.3)
+        after = idle_ticks()
+        if (after[0] - before[0]) >= QUIET_SHARE * (after[1] - before[1]):
+            return
+
+
+def idle_ticks() -> tuple[int, int]:
+    """Return the time that all processors together were idle, and all time (proc_stat(5))."""
+    numbers = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return numbers[3] + numbers[4], sum(numbers)
+
+
 def turns(every: Mapping[str, "Contender"], task: str, rounds: int, number: Callable[[int], int]) -> dict[str, Any]:
     """Let each in turn do a task, `rounds` times; return what they found, joined."""
     found: dict[str, Any] = {}
     for turn in range(rounds):
         for name, one in every.items():
+            wait_until_quiet()
             found[name] = joined(found.get(name), one.task(task, number(turn)))
     return found
 
@@ -239,6 +259,7 @@ def many(bench: Bench) -> dict[str, dict[str, Any]]:
     boots: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(BOOTS - 1):
         for name in CONTENDERS:
+            wait_until_quiet()
             with bench.container(name, MANY) as one:
                 boots[name].append(one.boot_seconds)
     with side_by_side(bench, MANY) as every:
@@ -256,7 +277,10 @@ def few(bench: Bench) -> dict[str, dict[str, Any]]:
         memory = {name: one.task("memory") for name, one in every.items()}
         status = turns(every, "status", STATUS_ROUNDS // 10, lambda _: 10)
         cycles = turns(every, "cycles", CYCLES, lambda _: 1)
-        orphans = {name: one.task("orphans", ORPHANS) for name, one in every.items()}
+        orphans = {}
+        for name, one in every.items():
+            wait_until_quiet()
+            orphans[name] = one.task("orphans", ORPHANS)
         return {
             name: {"memory": memory[name], "status": status[name], "cycles": cycles[name], "orphans": orphans[name]}
             for name in CONTENDERS
@@ -302,6 +326,7 @@ def real(bench: Bench) -> dict[str, Any]:
                 assert log.stdout is not None
                 assert any(UP in line for line in log.stdout)
                 log.kill()
+            wait_until_quiet()
             return {
                 "daemons": bench.inside(name, "supervisor_daemons.py", "daemons", DAEMON_ROUNDS),
                 "opendkim": bench.inside(name, "supervisor_daemons.py", "opendkim", DAEMON_ROUNDS),
