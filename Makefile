@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down image shell logs test lint fmt unit integration image-test docs bench-boot bench-render bench-supervisor
+.PHONY: help up down image shell logs test lint fmt unit integration image-test docs bench-boot bench-mail bench-render bench-supervisor
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -68,6 +68,10 @@ docs: $(READY) ## write the generated files again (reference pages, dashboard)
 bench-boot: $(READY) ## how long a boot takes, against its critical path
 	@tools/engine image
 	@$(PY) -m tests.bench.boot
+
+bench-mail: $(READY) ## how fast mail passes the filters, beside bare daemons (half an hour)
+	@tools/engine image
+	@$(PY) -m tests.bench.mail
 
 bench-render: $(READY) ## how long a configuration takes, with 1 to 100,000 accounts
 	@tools/engine image

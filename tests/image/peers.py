@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.image.harness import IMAGE, Containers, Result
+from tests.image.harness import IMAGE, PATIENCE_SECONDS, Containers, Result
 
 NAMES_IMAGE: Final = "localhost/dmsinit-test-names:latest"
 NAMES_SOURCE: Final = Path(__file__).parent / "names"
@@ -25,14 +25,14 @@ class Peer:
         """Return the address as block lists and reverse zones have it: last number first."""
         return ".".join(reversed(self.address.split(".")))
 
-    def run(self, *command: str, stdin: str | None = None) -> Result:
+    def run(self, *command: str, stdin: str | None = None, timeout: float = PATIENCE_SECONDS) -> Result:
         """Run a command on this host."""
         interactive = ["--interactive"] if stdin is not None else []
-        return self._containers.call("exec", *interactive, self.name, *command, stdin=stdin)
+        return self._containers.call("exec", *interactive, self.name, *command, stdin=stdin, timeout=timeout)
 
-    def python(self, program: str, *arguments: str) -> str:
+    def python(self, program: str, *arguments: str, timeout: float = PATIENCE_SECONDS) -> str:
         """Return the output of a Python program that runs on this host and must succeed."""
-        result = self.run("python3", "-", *arguments, stdin=program)
+        result = self.run("python3", "-", *arguments, stdin=program, timeout=timeout)
         assert result.code == 0, result.output
         return result.output.strip()
 

@@ -1,0 +1,160 @@
+"""How fast mail passes: `make bench-mail` [MESSAGES], ours beside bare daemons with Debian's default configuration.
+
+1,000 messages of 5 and of 50 KiB by eight sessions, through (a) no filter, (b) Amavis with SpamAssassin, (c) ClamAV in
+addition. Messages per second count from the first transaction to the last delivery; the delay of a message is from the
+beginning of its transaction to its delivery, by the mail log. Both servers are containers of the same image, one after
+the other; mailboxes are maildirs on both sides; SpamAssassin asks no name server. Ends with 1 when ours is slower than
+0.95 of theirs.
+"""
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from tests.image.harness import DOMAIN, HOSTNAME, IMAGE, UP, Containers, Server, account
+from tests.image.peers import Peer, peer
+
+ALLOWED: Final = 0.95
+SESSIONS: Final = 8
+SIZES_KIB: Final = (5, 50)
+RECIPIENT: Final = f"bench@{DOMAIN}"
+PATIENCE_SECONDS: Final = 3600
+SENDER: Final = Path(__file__).with_name("mail_sender.py")
+BARE: Final = Path(__file__).with_name("mail_bare.sh")
+NO_MILTERS: Final = {"ENABLE_OPENDKIM": "0", "ENABLE_OPENDMARC": "0", "ENABLE_POLICYD_SPF": "0"}
+"""Debian's default configuration has none of them."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What mail passes through: our environment, and what mail_bare.sh calls it."""
+
+    title: str
+    bare: str
+    environment: Mapping[str, str]
+
+
+VARIANTS: Final = (
+    Variant("(a) no filter", "none", {"ENABLE_AMAVIS": "0"}),
+    Variant("(b) Amavis, SpamAssassin", "spam", {"ENABLE_SPAMASSASSIN": "1"}),
+    Variant("(c) ClamAV in addition", "virus", {"ENABLE_SPAMASSASSIN": "1", "ENABLE_CLAMAV": "1"}),
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one run has shown."""
+
+    per_second: float
+    p99_seconds: float
+
+
+def main(count: int) -> int:
+    containers = Containers()
+    slow: list[str] = []
+    print(f"{'':26}{'size':>8}{'theirs/s':>10}{'ours/s':>10}{'ratio':>8}{'theirs p99':>12}{'ours p99':>10}")
+    try:
+        with tempfile.TemporaryDirectory() as folder, peer(containers) as sender:
+            signatures(Path(folder) / "lib-clamav")
+            for variant in VARIANTS:
+                theirs = run(bare(containers, variant, Path(folder)), sender, count)
+                ours = run(dressed(containers, variant, Path(folder)), sender, count)
+                for size, them, us in zip(SIZES_KIB, theirs, ours, strict=True):
+                    ratio = us.per_second / them.per_second
+                    print(
+                        f"{variant.title:26}{size:>4} KiB{them.per_second:>10.1f}{us.per_second:>10.1f}{ratio:>8.2f}"
+                        f"{them.p99_seconds:>10.2f} s{us.p99_seconds:>8.2f} s",
+                        flush=True,
+                    )
+                    slow += [f"{variant.title} {size} KiB"] if ratio < ALLOWED else []
+    finally:
+        containers.remove_all()
+    print(f"\nSlower than {ALLOWED} of the bare daemons: {', '.join(slow) or 'nothing'}.")
+    return 1 if slow else 0
+
+
+def signatures(directory: Path) -> None:
+    """Write a database of some size for ClamAV."""
+    directory.mkdir()
+    (directory / "bench.hdb").write_text("".join(f"{n:032x}:{n}:Bench-{n}\n" for n in range(1000, 101_000)))
+    directory.chmod(0o755)
+
+
+@contextmanager
+def bare(containers: Containers, variant: Variant, folder: Path) -> Iterator[tuple[Server, str]]:
+    """Have the bare daemons, and the path of their mail log."""
+    name = containers.new_name()
+    containers.checked(
+        "run", "--detach", "--name", name, "--no-healthcheck", "--network=bridge", "--hostname", HOSTNAME,
+        "--volume", f"{BARE}:/mail_bare.sh:ro", "--volume", f"{folder / 'lib-clamav'}:/var/lib/clamav",
+        IMAGE, "bash", "/mail_bare.sh", variant.bare,
+    )  # fmt: skip
+    server = Server(containers, name, folder)
+    server.wait_for_log(UP)
+    yield server, "/var/log/mail.log"
+    server.remove()
+
+
+@contextmanager
+def dressed(containers: Containers, variant: Variant, folder: Path) -> Iterator[tuple[Server, str]]:
+    """Have our server, and the path of its mail log."""
+    environment = {**NO_MILTERS, "PERMIT_DOCKER": "connected-networks", **variant.environment}
+    files = {"postfix-accounts.cf": account(RECIPIENT), "spamassassin-rules.cf": "dns_available no\n"}
+    with tempfile.TemporaryDirectory() as config:
+        options = ["--volume", f"{folder / 'lib-clamav'}:/var/lib/clamav"]
+        server = containers.start(files, Path(config), environment=environment, options=options)
+        server.wait_until_up()
+        yield server, "/var/log/mail/mail.log"
+        server.remove()
+
+
+def run(place: AbstractContextManager[tuple[Server, str]], sender: Peer, count: int) -> list[Figures]:
+    """Return the figures of one server for all sizes."""
+    found = []
+    with place as (server, log):
+        send(sender, server, SESSIONS * 2, 5)  # warm: caches, preforked processes, postscreen's list
+        settle(server, log, SESSIONS * 2)
+        for size in SIZES_KIB:
+            server.checked("truncate", "-s", "0", log)
+            began = send(sender, server, count, size)
+            settle(server, log, count)
+            found.append(figures(began, server.checked("cat", log)))
+    return found
+
+
+def send(sender: Peer, server: Server, count: int, size_kib: int) -> dict[str, float]:
+    arguments = [server.address, RECIPIENT, str(count), str(size_kib * 1024), str(SESSIONS)]
+    began: dict[str, float] = json.loads(sender.python(SENDER.read_text(), *arguments, timeout=PATIENCE_SECONDS))
+    return began
+
+
+def settle(server: Server, log: str, count: int) -> None:
+    """Wait until that many messages are delivered."""
+    condition = f"until [ $(grep -c 'postfix/lmtp.*status=sent' {log}) -ge {count} ]; do sleep 0.5; done"
+    done = server.containers.call("exec", server.name, "bash", "-c", condition, timeout=PATIENCE_SECONDS)
+    assert done.code == 0, done.output
+
+
+def figures(began: Mapping[str, float], log: str) -> Figures:
+    """Return the figures by the beginnings of all transactions and the mail log."""
+    names = dict(re.findall(r"postfix/cleanup\[\d+\]: (\w+): message-id=<bench-(\d+)@", log))
+    delivered = {
+        names[queue_id]: datetime.fromisoformat(moment).timestamp()
+        for moment, queue_id in re.findall(r"^(\S+) \S+ postfix/lmtp\[\d+\]: (\w+): .*status=sent", log, re.MULTILINE)
+        if queue_id in names
+    }
+    assert delivered.keys() == began.keys(), f"{len(delivered)} of {len(began)} messages were delivered"
+    delays = sorted(delivered[number] - began[number] for number in began)
+    seconds = max(delivered.values()) - min(began.values())
+    return Figures(len(began) / seconds, delays[int(len(delays) * 0.99)])
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))
