@@ -1,6 +1,8 @@
 """Amavis and SpamAssassin on real mail: behaviours 125 to 140, learning, and failures that lose nothing."""
 
+import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -185,6 +187,27 @@ def test_restarts_of_postfix_defer_nothing(filtering: Server) -> None:
         deliver(filtering, f"after the restart {number}")
         filtering.receive(ANNA, f"after the restart {number}")
     assert filtering.checked("postqueue", "-p").strip() == "Mail queue is empty"
+
+
+def test_a_burst_is_delivered_and_not_deferred(start: Start) -> None:
+    """500 messages to one user by eight sessions, through the filter that is on by default."""
+    server = start(environment={"PERMIT_DOCKER": "connected-networks"}).wait_until_up()
+    with server.smtp(25) as first:  # pass postscreen's greeting once
+        first.noop()
+
+    def session(numbers: range) -> None:
+        with server.smtp(25) as smtp:
+            for number in numbers:
+                message = letter(ANNA, f"number {number}", f"outside@{DOMAIN}")
+                smtp.sendmail(f"outside@{DOMAIN}", [ANNA], message.as_bytes())
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(session, [range(first, 500, 8) for first in range(8)]))
+    until(server, "postqueue -j | wc -l | grep -qx 0")
+    log = server.mail_log()
+    assert len(re.findall(r"postfix/lmtp.*status=sent", log)) == 500
+    assert "status=deferred" not in log
+    assert "Too many concurrent deliveries" not in log
 
 
 def test_refused_spam_is_kept_where_the_user_says(start: Start) -> None:
