@@ -12,8 +12,9 @@ from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, HOSTNAME, PASSWORD, Containers, Server, account, letter
 from tests.image.peers import Peer, names, peer
 
+# Not .test for who signs: libunbound, by which OpenDKIM asks, answers for that domain by itself (RFC 6761).
 ANNA, BOB = f"anna@{DOMAIN}", f"bob@{DOMAIN}"
-WRITER = "writer@outside.test"
+WRITER = "writer@outside.example"
 MAIN_CF = "postscreen_greet_wait = 2s\nqueue_run_delay = 2s\nminimal_backoff_time = 2s\n"
 
 IMPATIENT = '[health]\ninterval = "1s"\ntimeout = "1s"\n'
@@ -23,7 +24,7 @@ SPEAKS = """
 import smtplib, sys
 host, sender, recipient = sys.argv[1:4]
 text = sys.argv[4].encode()
-with smtplib.SMTP(host, 25, "peer.outside.test", timeout=60) as smtp:
+with smtplib.SMTP(host, 25, "peer.outside.example", timeout=60) as smtp:
     smtp.ehlo()
     try:
         smtp.sendmail(sender, [recipient], text)
@@ -47,14 +48,14 @@ def key_record(config: Path, domain: str) -> str:
 
 @pytest.fixture(scope="module")
 def outside(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The mail server of outside.test, whose domain has a key."""
+    """The mail server of outside.example, whose domain has a key."""
     config = tmp_path_factory.mktemp("outside")
     files = {"postfix-accounts.cf": account(WRITER), "postfix-main.cf": MAIN_CF + "smtpd_sender_restrictions =\n"}
     (config / "postfix-accounts.cf").write_text(files["postfix-accounts.cf"])
-    made = containers.command("setup", "config", "dkim", "keysize", "2048", "domain", "outside.test", config=config)
+    made = containers.command("setup", "config", "dkim", "keysize", "2048", "domain", "outside.example", config=config)
     assert made.code == 0, made.output
     server = containers.start(
-        files, config, hostname="mail.outside.test", environment={"ENABLE_AMAVIS": "0", "ENABLE_OPENDMARC": "0"}
+        files, config, hostname="mail.outside.example", environment={"ENABLE_AMAVIS": "0", "ENABLE_OPENDMARC": "0"}
     )
     yield server.wait_until_up()
     server.remove()
@@ -72,12 +73,16 @@ def zone(containers: Containers, outside: Server) -> Iterator[Peer]:
     records = [
         f"host-record={HOSTNAME},192.0.2.1",
         f"mx-host={DOMAIN},{HOSTNAME}",
-        f"host-record=mail.outside.test,{outside.address}",
-        key_record(outside.config, "outside.test"),
+        f"host-record=mail.outside.example,{outside.address}",
+        key_record(outside.config, "outside.example"),
     ]
-    policies = {"outside.test": f"v=spf1 ip4:{outside.address} ?all", "nomail.test": "v=spf1 -all", "strict.test": ""}
+    policies = {
+        "outside.example": f"v=spf1 ip4:{outside.address} ?all",
+        "nomail.test": "v=spf1 -all",
+        "strict.test": "",
+    }
     for domain, spf in policies.items():
-        records += [f"mx-host={domain},mail.outside.test", f"txt-record=_dmarc.{domain},v=DMARC1; p=reject"]
+        records += [f"mx-host={domain},mail.outside.example", f"txt-record=_dmarc.{domain},v=DMARC1; p=reject"]
         records += [f"txt-record={domain},{spf}"] if spf else []
     with names(containers, *records) as server:
         yield server
@@ -120,11 +125,11 @@ def test_signed_mail_passes_all_three(receiver: Server, outside: Server) -> None
     with outside.smtp(465, login=WRITER) as smtp:
         smtp.sendmail(WRITER, [ANNA], dated(ANNA, "signed", WRITER).as_bytes())
     message = receiver.receive(ANNA, "signed")
-    assert "d=outside.test; s=mail;" in " ".join(str(message["DKIM-Signature"]).split())
+    assert "d=outside.example; s=mail;" in " ".join(str(message["DKIM-Signature"]).split())
     found = results(message)
     assert f"{HOSTNAME};" in found
     assert "dkim=pass" in found
-    assert "dmarc=pass (p=reject dis=none) header.from=outside.test" in found
+    assert "dmarc=pass (p=reject dis=none) header.from=outside.example" in found
     assert str(message["Received-SPF"]).startswith("Pass")
 
 
@@ -134,14 +139,14 @@ def test_a_changed_message_of_a_strict_domain_is_refused(receiver: Server, outsi
     signed = receiver.receive(BOB, "to be changed")
     changed = signed.as_bytes(policy=SMTP).decode().replace("This is to be changed.", "This is changed.")
     answer = stranger.python(SPEAKS, receiver.address, WRITER, ANNA, changed)
-    assert re.match(r"5\d\d .*rejected by DMARC policy for outside.test", answer)
+    assert re.match(r"5\d\d .*rejected by DMARC policy for outside.example", answer)
 
 
 def test_a_forged_author_is_refused_and_an_unknown_one_is_not(receiver: Server, stranger: Peer) -> None:
     forged = text(ANNA, "forged", "boss@strict.test")
     answer = stranger.python(SPEAKS, receiver.address, "boss@strict.test", ANNA, forged)
     assert re.match(r"5\d\d .*rejected by DMARC policy for strict.test", answer)
-    plain = text(ANNA, "of nobody", "someone@mail.outside.test")
+    plain = text(ANNA, "of nobody", "someone@mail.outside.example")
     assert stranger.python(SPEAKS, receiver.address, "", ANNA, plain) == "accepted"
     receiver.receive(ANNA, "of nobody")
     assert receiver.run("grep", "-rq", "Subject: forged", "/var/mail").code == 1
@@ -162,12 +167,12 @@ def test_users_of_this_server_are_not_judged(receiver: Server) -> None:
 
 @pytest.mark.parametrize("milter", ["opendkim", "opendmarc"])
 def test_without_a_milter_mail_has_to_come_again(receiver: Server, stranger: Peer, milter: str) -> None:
-    message = text(ANNA, f"without {milter}", "someone@outside.test")
+    message = text(ANNA, f"without {milter}", "someone@outside.example")
     receiver.checked("dmsctl", "stop", milter)
-    answer = stranger.python(SPEAKS, receiver.address, "someone@outside.test", ANNA, message)
+    answer = stranger.python(SPEAKS, receiver.address, "someone@outside.example", ANNA, message)
     assert re.match(r"4\d\d ", answer), answer
     receiver.checked("dmsctl", "start", milter)
-    refused = stranger.python(SPEAKS, receiver.address, "someone@outside.test", ANNA, message)
+    refused = stranger.python(SPEAKS, receiver.address, "someone@outside.example", ANNA, message)
     assert "rejected by DMARC policy" in refused
 
 

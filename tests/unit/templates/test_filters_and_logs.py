@@ -122,6 +122,5 @@ def test_cron_starts_jobs_without_a_login_uid(render: Render) -> None:
 
 
 def test_opendkim_trusts_the_name_servers_as_spf_and_dmarc_do(render: Render) -> None:
-    rendered = render()
-    assert settings(rendered, "/etc/opendkim.conf")["ResolverConfiguration"] == "/etc/opendkim/resolver.conf"
-    assert '    module-config: "iterator"' in rendered.lines("/etc/opendkim/resolver.conf")
+    """With a ResolverConfiguration OpenDKIM 2.11 fails as soon as it judges two messages at a time."""
+    assert not {"TrustAnchorFile", "ResolverConfiguration"} & settings(render(), "/etc/opendkim.conf").keys()
