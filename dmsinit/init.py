@@ -67,7 +67,7 @@ class Init:
         """
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.log.error(f"defect in the event loop: {context}"))
-        self.children.open()
+        self.children.open(started_before(origin))
         for number in (signal.SIGTERM, signal.SIGINT):
             # Not the loop's own handlers: those pass through a pipe that a storm of ending children may have filled.
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end, EX_OK))
@@ -251,6 +251,13 @@ class Init:
         with anyio.move_on_after(SHUTDOWN_SECONDS):
             await self.supervisor.stop_all(Reason.SHUTDOWN)
         self.log.info("stopped")
+
+
+def started_before(origin: RenderProcess | Handover) -> list[int]:
+    """Return the pids of the children that there are before the event loop, and that will be adopted."""
+    if isinstance(origin, RenderProcess):
+        return [origin.pid]
+    return [unit.pid for unit in origin.units if unit.pid is not None]
 
 
 def run(origin: RenderProcess | Handover, *, began: float, early_signals: list[int]) -> int:

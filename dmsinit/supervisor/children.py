@@ -14,7 +14,7 @@ import asyncio
 import errno
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from dmsinit.spawn import spawn_process
@@ -87,11 +87,18 @@ class Children:
         self.orphans_reaped = 0
         self._look_is_due = False
         self._owned: dict[int, Child] = {}
+        self._promised: dict[int, Child] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def open(self) -> None:
-        """Begin to listen for SIGCHLD in the running event loop."""
+    def open(self, promised: Iterable[int] = ()) -> None:
+        """Begin to listen for SIGCHLD in the running event loop.
+
+        `promised` are children that were started before, and that somebody will `adopt`: one that has ended already
+        must not pass for an orphan.
+        """
         self._loop = asyncio.get_running_loop()
+        for pid in promised:
+            self._promised[pid] = self._own(pid)
         self._loop.add_signal_handler(signal.SIGCHLD, self._child_ended)
         # A byte for each signal goes through a pipe. That it is full in a storm is no loss, since we look once for all;
         # Python would print a traceback for each byte.
@@ -126,7 +133,10 @@ class Children:
         return self.adopt(pid)
 
     def adopt(self, pid: int) -> Child:
-        """Own a child that is not reaped yet (one started before there was an event loop, or before an exec)."""
+        """Own a child that is not reaped yet: one just started, or one that was promised to `open`."""
+        return self._promised.pop(pid, None) or self._own(pid)
+
+    def _own(self, pid: int) -> Child:
         loop = self._loop or asyncio.get_running_loop()
         pidfd: int | None = None
         try:

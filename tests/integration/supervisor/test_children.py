@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from dmsinit.spawn import spawn_process
 from dmsinit.supervisor import Children, Exit
 
 ENV = {"PATH": os.environ["PATH"]}
@@ -88,6 +89,18 @@ async def test_children_start_clean(children: Children) -> None:
         os.close(reading)
         signal.signal(signal.SIGUSR2, previous)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR1})
+
+
+async def test_a_child_that_ended_before_the_loop_keeps_its_exit_code() -> None:
+    """As `dmsinit render` does when it refuses the configuration while PID 1 is still importing."""
+    pid = spawn_process(["sh", "-c", "exit 78"], env=ENV, stdin=None, stdout=None, stderr=None)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    owner = Children()
+    owner.open([pid])
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (await asyncio.wait_for(owner.adopt(pid).wait(), 10)).code == 78
+    owner.close()
 
 
 async def test_a_missing_program_is_an_error_at_once(children: Children) -> None:
