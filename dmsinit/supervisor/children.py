@@ -134,7 +134,7 @@ class Children:
 
     def adopt(self, pid: int) -> Child:
         """Own a child that is not reaped yet: one just started, or one that was promised to `open`."""
-        return self._promised.pop(pid, None) or self._own(pid)
+        return self._promised.pop(pid) if pid in self._promised else self._own(pid)
 
     def _own(self, pid: int) -> Child:
         loop = self._loop or asyncio.get_running_loop()

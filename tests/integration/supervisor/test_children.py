@@ -94,7 +94,7 @@ async def test_children_start_clean(children: Children) -> None:
 async def test_a_child_that_ended_before_the_loop_keeps_its_exit_code() -> None:
     """As `dmsinit render` does when it refuses the configuration while PID 1 is still importing."""
     pid = spawn_process(["sh", "-c", "exit 78"], env=ENV, stdin=None, stdout=None, stderr=None)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - nothing else is in this loop
     owner = Children()
     owner.open([pid])
     for _ in range(3):
