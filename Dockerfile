@@ -61,7 +61,8 @@ CMD ["dmsinit"]
 COPY . /usr/share/dmsinit/
 ARG DMS_RELEASE=edge
 ENV DMS_RELEASE=$DMS_RELEASE
-RUN cd /usr/share/dmsinit && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate \
+ARG DMS_RELEASES_URL=
+RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate \
  && for name in opendkim opendmarc postfix dovecot amavis rspamd fail2ban postgrey; do \
       rm -f "/etc/init.d/$name"; install -m 755 bin/init-shim "/etc/init.d/$name"; done \
  && install -D -m 644 dmsinit/cli/completion /usr/share/bash-completion/completions/dmsctl \
