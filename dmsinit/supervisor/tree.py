@@ -16,7 +16,9 @@ from dmsinit.supervisor.proctree import Process, Snapshot, around, members
 from dmsinit.supervisor.world import World
 
 _LEFTOVER_GRACE_SECONDS: Final = 1.0
-"""Time for what the main process left behind: it was told to end with it, or has lost its parent by a crash."""
+"""Time for what the main process left behind when it was told to end."""
+_CRASH_GRACE_SECONDS: Final = 0.03
+"""The same when the main process ended by itself: nobody is served by orphans, and they keep its successor waiting."""
 _KILL_ROUNDS: Final = 5
 """A tree that forks while it is killed needs more than one look."""
 
@@ -80,13 +82,18 @@ class Tree:
         return is_main or any(process.pid == pid for process in self.members())
 
     async def end(self, stop: Stop) -> None:
-        """End the main process politely, then everything that is left of the service."""
+        """End the main process politely, then everything that is left of the service.
+
+        What is left is told to terminate and killed after a grace; at once where the service is stopped by KILL.
+        """
+        grace = _CRASH_GRACE_SECONDS
         if self.child is not None and self.child.alive:
+            grace = _LEFTOVER_GRACE_SECONDS
             self.members()
             with anyio.move_on_after(stop.grace_seconds):
                 await self._ask_to_end(self.child, stop)
                 await self.child.wait()
-        number = int(signal.SIGTERM)
+        number = signal.SIGKILL if signal_number(stop.signal) == signal.SIGKILL else signal.SIGTERM
         for _ in range(1 + _KILL_ROUNDS):
             left = self.members()
             if not left:
@@ -97,7 +104,7 @@ class Tree:
                 ending.kill(left)
             else:
                 ending.send(left, number)
-            with anyio.move_on_after(_LEFTOVER_GRACE_SECONDS):
+            with anyio.move_on_after(_LEFTOVER_GRACE_SECONDS if number == signal.SIGKILL else grace):
                 await ending.gone(left)
             number = signal.SIGKILL
         self._world.log.error(f"{self.name}: processes {_pids(self.members())} do not end, not even when killed")

@@ -118,7 +118,7 @@ def _real(real: Mapping[str, Any]) -> list[Row]:
     result.append(Row("daemons that are back in their start-up time + 50 ms", "all", {"dmsinit": count}, not late))
     found = real["opendkim"]
     result.append(
-        _timed("OpenDKIM's parent killed → a new one answers", "", found, lambda one: one["kill"])
+        _timed("OpenDKIM's parent killed (AutoRestart) → a new one answers", "", found, lambda one: one["kill"])
     )  # fmt: skip
     result.append(
         _timed("restart of OpenDKIM, until it answers", "< 600 ms", found, lambda one: one["restart"],
@@ -247,8 +247,9 @@ A crash loop is another matter: dmsinit then waits longer each time, s6 a second
   Their own start-up time is the median of what dmsinit saw on ordered restarts, from the start of the process until the
   daemon answered its readiness probe; after a kill no process of the old tree may be left, and the probe is asked once
   more from outside.
-- OpenDKIM runs as parent and child, and the child keeps the port when the parent is killed.
+- With `AutoRestart yes`, OpenDKIM is a parent and a child, and the child keeps the port when the parent is killed.
   A supervisor that watches one process starts a new parent, which cannot have the port: *never* means not within 10 s.
+  (The image sets `AutoRestart no`; the restarts are measured with that.)
 - The orphans are 10,000 dead children of a parent that ends; at the same moment every service exits with a code of its
   own, which must not be lost among them.
 

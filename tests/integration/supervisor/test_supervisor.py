@@ -190,6 +190,23 @@ async def test_stop_leaves_nothing_behind(bench: Bench, tmp_path: Path) -> None:
     assert bench.supervisor.unit("daemon").state is State.STOPPED
 
 
+async def test_children_of_a_killed_parent_are_killed_where_the_service_is_stopped_by_kill(
+    bench: Bench, tmp_path: Path
+) -> None:
+    told, pid_file, never = tmp_path / "told", tmp_path / "pid", tmp_path / "never"
+    os.mkfifo(never)
+    child = tmp_path / "child"
+    child.write_text(f"trap 'echo > {told}' TERM; echo $$ > {child}.pid; mv {child}.pid {pid_file}; read x; read x")
+    ready = Readiness(probe=Probe(kind="file", address=str(pid_file)))
+    await bench.run(shell("parent", f"sh {child} <> {never} & exec sleep 60", ready=ready, stop=Stop(signal="KILL")))
+    await bench.until("parent", State.READY)
+    child_pid, before = int(pid_file.read_text()), bench.pid("parent")
+    os.kill(before, signal.SIGKILL)
+    await bench.until("parent", State.READY, and_=lambda: bench.pid("parent") != before)
+    assert gone(child_pid)
+    assert not told.exists()
+
+
 async def test_a_killed_parent_does_not_leave_the_port_to_its_child(bench: Bench, free_port: int) -> None:
     service = Service(
         name="milter", command=(*PYTHON, FORKING, str(free_port)), ready=Readiness(probe=listening(free_port))
