@@ -35,7 +35,9 @@ test: $(READY) ## everything: lint, unit, integration and image tests
 	@$(MAKE) --no-print-directory lint
 	@tools/engine image
 	$(call say,all tests)
-	@$(PY) -m pytest -q tests </dev/null
+	@# Real daemons on a busy machine miss a deadline now and then: what failed runs once more, by itself. A defect fails twice.
+	@$(PY) -m pytest -q tests </dev/null || { printf '\n== once more, what failed\n'; \
+	  $(PY) -m pytest -q --last-failed --last-failed-no-failures none tests </dev/null; }
 	@echo "Everything passed."
 
 lint: $(READY) ## ruff and mypy --strict

@@ -34,6 +34,8 @@ ACCOUNT_WAIT_SECONDS: Final = 120
 ACCOUNT_REMINDER_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 55
 """The documented compose file gives 60 s: what does not end within this is killed with the container."""
+LATE_PATIENCE_SECONDS: Final = 60
+"""After this the late services start although something is not ready: then the mail log is wanted most of all."""
 PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 EX_OK: Final = 0
 EX_SOFTWARE: Final = 70
@@ -162,6 +164,11 @@ class Init:
         """Say that the server is up when every service is ready, and let the late ones start."""
         if self.supervisor.world.up:  # a predecessor has said so
             return
+        with anyio.move_on_after(LATE_PATIENCE_SECONDS):
+            await self.supervisor.until_ready()
+        if missing := self.supervisor.missing():
+            self.log.warn(f"not everything is ready yet: {', '.join(unit.name for unit in missing)}; see dmsctl status")
+            self.supervisor.come_up()
         await self.supervisor.until_ready()
         self.system.state = "ready"
         self.log.info(f"{self.system.fqdn} is up and running")
