@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,16 +46,19 @@ def life(pid: int) -> Life | None:
     return None if fields[0] in "ZX" else (pid, fields[19])
 
 
+def all_pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
 def tree(pid: int) -> set[Life]:
     """Return a process and all its descendants."""
     parents: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                stat = Path(f"/proc/{entry}/stat").read_text()
-            except OSError:
-                continue
-            parents.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(int(entry))
+    for entry in all_pids():
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text()
+        except OSError:
+            continue
+        parents.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(entry)
     found, queue = set(), [pid]
     while queue:
         one = queue.pop()
@@ -215,10 +218,20 @@ def running(argv: list[str]) -> Iterator[None]:
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: answers(MILTER), time.monotonic())
         time.sleep(1.5)
-        yield
-        process.terminate()
-        process.wait(15)
-    subprocess.run(["pkill", "-KILL", "-x", "opendkim"], check=False)
+        try:
+            yield
+        finally:
+            for pid, _ in tree(process.pid):
+                kill(pid)
+    while left := [pid for pid in all_pids() if life(pid) and Path(f"/proc/{pid}/comm").read_text() == "opendkim\n"]:
+        for pid in left:  # a child without its parent belongs to nobody here
+            kill(pid)
+        time.sleep(POLL_SECONDS)
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 TASKS: Final[dict[str, Callable[[int], dict[str, Any]]]] = {"daemons": daemons, "opendkim": opendkim}
