@@ -267,7 +267,8 @@ class Server:
     def receive(self, user: str, subject: str, mailbox: str = "INBOX") -> EmailMessage:
         """Wait for a message with that subject in a mailbox and return it."""
         with self.imap(user) as imap:
-            imap.select(mailbox)
+            code, said = imap.select(mailbox)
+            assert code == "OK", f"cannot select {mailbox}: {said}; mail.log:\n{self.mail_log()}"
             imap.response("EXISTS")
             while not (found := imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()):
                 if imap.response("EXISTS")[1] != [None]:
