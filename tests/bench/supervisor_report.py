@@ -46,7 +46,9 @@ def shown(seconds: float) -> str:
 
 
 def spread(numbers: Numbers) -> str:
-    """Return median and 99th percentile."""
+    """Return median and 99th percentile, or the only number there is."""
+    if len(numbers) == 1:
+        return shown(middle(numbers))
     known = [math.inf if number is None else number for number in numbers]
     return f"{shown(middle(numbers))} (p99 {shown(p99(known))})"
 
@@ -234,9 +236,8 @@ Times are medians with the 99th percentile in brackets; compare the columns, not
 
 The services of the first rows are shells that announce themselves in a FIFO before they wait for the order to exit.
 The clock runs from the kill (or that order) until the announcement of the successor is read, outside of the supervisor.
-Each service is killed once, after at least three seconds of life: what is measured is the first restart, which none of
-the three delays on purpose.
-A crash loop is another matter: dmsinit then waits longer each time, s6 a second, supervisor a second and more.
+Each service is killed once, after at least three seconds of life: what is measured is the first restart, not a crash
+loop, in which dmsinit waits longer each time.
 
 - supervisor runs with `startsecs=0`, which spares it a second of observing each service that starts.
 - *Container → all run* includes what only dmsinit does at boot: reading the settings and the accounts, and rendering
