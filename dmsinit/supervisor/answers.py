@@ -12,7 +12,15 @@ from dmsinit.supervisor.world import World
 
 _FIRST_PAUSE_SECONDS: Final = 0.002
 _LONGEST_PAUSE_SECONDS: Final = 0.1
-"""Pauses between readiness probes grow from one to the other: quick daemons are not waited for, slow ones let alone."""
+_PAUSE_SHARE: Final = 0.05
+"""A pause between readiness probes is this part of the time that has passed, within the two bounds: however long a
+daemon takes, its answer is noticed at most 5 % late. It is never shorter than the last question took, so that a probe
+that is a command does not keep a core from the daemon that it waits for."""
+
+
+def until_asked_again(waited: float, asking: float) -> float:
+    """Return the pause in seconds before the next readiness probe; the last one took `asking` seconds."""
+    return min(max(_FIRST_PAUSE_SECONDS, asking, waited * _PAUSE_SHARE), _LONGEST_PAUSE_SECONDS)
 
 
 def until_next(health: Health, now: float) -> float:
@@ -38,12 +46,14 @@ class Answers:
         """Ask until the answer is right; return None then, or the last problem when the time is up."""
         if ready.probe.kind == "process":
             return None
-        problem, pause = "no answer", _FIRST_PAUSE_SECONDS
+        problem, clock = "no answer", self._world.clock
+        began = clock()
         with anyio.move_on_after(ready.timeout_seconds):
             if ready.probe.kind == "notify":
                 await self._notices.ready.wait()
                 return None
             while True:
+                asked = clock()
                 try:
                     now = await self._problem(ready.probe)
                 except CannotAsk as error:
@@ -51,8 +61,7 @@ class Answers:
                 if now is None:
                     return None
                 problem = now
-                await anyio.sleep(pause)
-                pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+                await anyio.sleep(until_asked_again(clock() - began, clock() - asked))
         return problem
 
     async def no_more(self, health: Health | None, tell: Callable[[str | None], None]) -> str:
