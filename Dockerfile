@@ -24,7 +24,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
       /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
 
-# Filters and protection. clamav has a fixed id, because its database lives on a volume; the unpackers are for amavis.
+# Filters, protection, reports. clamav has a fixed id, because its database lives on a volume; the unpackers are for amavis.
 # pyinotify: else fail2ban looks at its logs every second. The package's secret of postsrsd would be everybody's.
 RUN export DEBIAN_FRONTEND=noninteractive \
  && groupadd --system --gid 200 clamav \
@@ -36,9 +36,10 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       clamav-daemon clamav-freshclam \
       rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban python3-pyinotify nftables \
       sasl2-bin libsasl2-modules \
+      pflogsumm logwatch libdate-manip-perl \
  && gpasswd --add clamav amavis && gpasswd --add amavis clamav && gpasswd --add postfix sasl && gpasswd --add _rspamd clamav \
  && rm /etc/postsrsd.secret /etc/logrotate.d/fail2ban /etc/logrotate.d/redis-server /etc/logrotate.d/rspamd \
-      /etc/logrotate.d/clamav-* /etc/cron.d/amavisd-new /etc/cron.daily/spamassassin \
+      /etc/logrotate.d/clamav-* /etc/cron.d/amavisd-new /etc/cron.daily/spamassassin /etc/cron.daily/00logwatch \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
 
 # Rspamd compiles its list of top-level domains once for each kind of processor, which takes seconds and 1 GiB of memory.
