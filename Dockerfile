@@ -24,7 +24,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
       /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
 
-# Filters, protection, reports. clamav has a fixed id, because its database lives on a volume; the unpackers are for amavis.
+# Filters, protection, fetchers, reports. clamav has a fixed id, because its database is on a volume; the unpackers are for amavis.
 # pyinotify: else fail2ban looks at its logs every second. The package's secret of postsrsd would be everybody's.
 RUN export DEBIAN_FRONTEND=noninteractive \
  && groupadd --system --gid 200 clamav \
@@ -35,7 +35,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       7zip arj bzip2 cabextract cpio file gzip lhasa lzop rpm2cpio unrar-free unzip xz-utils zstd \
       clamav-daemon clamav-freshclam \
       rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban python3-pyinotify nftables \
-      sasl2-bin libsasl2-modules \
+      fetchmail getmail6 sasl2-bin libsasl2-modules \
       pflogsumm logwatch libdate-manip-perl \
  && gpasswd --add clamav amavis && gpasswd --add amavis clamav && gpasswd --add postfix sasl && gpasswd --add _rspamd clamav \
  && rm /etc/postsrsd.secret /etc/logrotate.d/fail2ban /etc/logrotate.d/redis-server /etc/logrotate.d/rspamd \
@@ -48,6 +48,7 @@ RUN printf 'Subject: warm-up\n\nhttp://example.test/\n' > /tmp/message \
  && rm /tmp/message && chown -R _rspamd:_rspamd /var/lib/rspamd
 
 RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services \
+ && mkdir -m 700 /var/lib/getmail \
  && chown syslog:root /var/log/mail \
  && ln -s mail/mail.log /var/log/mail.log
 
@@ -64,7 +65,7 @@ ARG DMS_RELEASE=edge
 ENV DMS_RELEASE=$DMS_RELEASE
 ARG DMS_RELEASES_URL=
 RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate \
- && for name in opendkim opendmarc postfix dovecot amavis rspamd fail2ban postgrey; do \
+ && for name in opendkim opendmarc postfix dovecot amavis rspamd fail2ban postgrey fetchmail; do \
       rm -f "/etc/init.d/$name"; install -m 755 bin/init-shim "/etc/init.d/$name"; done \
  && install -D -m 644 dmsinit/cli/completion /usr/share/bash-completion/completions/dmsctl \
  && install -D -m 644 docs/man/dmsctl.8 /usr/share/man/man8/dmsctl.8 && rm -r docs \
