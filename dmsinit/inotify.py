@@ -1,7 +1,8 @@
 """Changes of files, told by the kernel: inotify(7) on the event loop, without a thread.
 
-Directories are watched, never files: editors, `git pull`, Kubernetes and certificate tools replace a file or a symbolic
-link by renaming another over it, and a watch on the old file would see nothing more.
+Directories are watched: editors, `git pull`, Kubernetes and certificate tools replace a file or a symbolic link by
+renaming another over it, and a watch on the old file would see nothing more. A file itself is watched as well, because
+one that is mounted by itself is written outside, and the directory above the mount point does not hear of it.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Watcher:
         self._settle = settle_seconds
         self._longest = longest_settle_seconds
         self._names: dict[int, set[bytes] | None] = {}
+        self._files: dict[int, str] = {}
         self._descriptors: dict[str, int] = {}
         self._seen: set[str] = set()
         self._event = asyncio.Event()
@@ -51,9 +53,12 @@ class Watcher:
         Directories that were not watched until now count as changed: nobody knows what happened in them before.
         """
         wanted: dict[str, set[bytes] | None] = {}
+        files = set()
         for path in paths:
             if os.path.isdir(path):
                 wanted[path] = None
+            elif os.path.isfile(path):
+                files.add(path)
             directory, name = _nearest(path)
             names = wanted.setdefault(directory, set())
             if names is not None:
@@ -61,15 +66,22 @@ class Watcher:
         if self._descriptors and wanted.keys() - self._descriptors.keys():
             self._seen.add("")
             self._event.set()
-        for directory in self._descriptors.keys() - wanted.keys():
-            descriptor = self._descriptors.pop(directory)
-            self._names.pop(descriptor, None)
-            self._libc.inotify_rm_watch(self._fd, descriptor)
+        before = {*self._names, *self._files}
+        self._descriptors, self._names, self._files = {}, {}, {}
         for directory, names in wanted.items():
-            descriptor = self._libc.inotify_add_watch(self._fd, os.fsencode(directory), _CHANGES | IN_ONLYDIR)
-            if descriptor >= 0:
+            if (descriptor := self._add(directory, _CHANGES | IN_ONLYDIR)) >= 0:
                 self._descriptors[directory] = descriptor
                 self._names[descriptor] = names
+        for path in files:
+            if (descriptor := self._add(path, IN_CLOSE_WRITE)) >= 0:
+                self._files[descriptor] = os.path.basename(path)
+        for descriptor in before - {*self._names, *self._files}:
+            self._libc.inotify_rm_watch(self._fd, descriptor)
+
+    def _add(self, path: str, mask: int) -> int:
+        """Return the descriptor of a watch, that of before if there was one; below 0 when it cannot be watched."""
+        descriptor: int = self._libc.inotify_add_watch(self._fd, os.fsencode(path), mask)
+        return descriptor
 
     async def changed(self) -> set[str]:
         """Wait for a change, then for quiet; return the names that changed ("" when some were lost)."""
@@ -106,6 +118,7 @@ class Watcher:
     def _note(self, descriptor: int, mask: int, name: bytes) -> None:
         if mask & IN_IGNORED:
             self._names.pop(descriptor, None)
+            self._files.pop(descriptor, None)
         elif mask & IN_Q_OVERFLOW:
             self._seen.add("")
             self._event.set()
@@ -114,6 +127,9 @@ class Watcher:
             if names is None or name in names:
                 self._seen.add(os.fsdecode(name))
                 self._event.set()
+        elif descriptor in self._files:
+            self._seen.add(self._files[descriptor])
+            self._event.set()
 
 
 def _nearest(path: str) -> tuple[str, str]:

@@ -54,12 +54,14 @@ def _tree(path: str, root: Root) -> list[str]:
 
 
 def places(watched: Iterable[str], root: Root) -> tuple[str, ...]:
-    """Return where the kernel is to be asked: the paths, and every symbolic link and file that they lead through."""
+    """Return where the kernel is to be asked: the paths, what is in them, and the links that they lead through.
+
+    A file in a watched directory is a place of its own: one that is mounted there changes unseen by the directory.
+    """
     found = [_ATOMIC_SWAP, CHANGED]
     for path in watched:
-        found.append(path)
-        found += _hops(path, root)
-        found += [hop for entry in _files(path, root) if entry != path for hop in _hops(entry, root)]
+        for place in (path, *_files(path, root)):
+            found += [place, *_hops(place, root)]
     return tuple(dict.fromkeys(found))
 
 

@@ -305,7 +305,14 @@ def test_a_certificate_renewed_behind_links(start: Start, containers: Containers
     assert server.pids() == pids
 
 
-def test_traefiks_store_is_extracted_again(start: Start, containers: Containers, acme_store: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("", "/etc/letsencrypt"), ("/acme.json", "/etc/letsencrypt/acme.json:ro")],
+    ids=["directory", "file mounted by itself"],
+)
+def test_traefiks_store_is_extracted_again(
+    start: Start, containers: Containers, acme_store: Path, source: str, target: str
+) -> None:
     import base64
 
     def store(names: Sequence[str]) -> None:
@@ -322,7 +329,7 @@ def test_traefiks_store_is_extracted_again(start: Start, containers: Containers,
     store(["mail.example.test"])
     server = start(
         environment={"SSL_TYPE": "letsencrypt", "SSL_DOMAIN": "*.example.test"},
-        options=["--volume", f"{acme_store}:/etc/letsencrypt"],
+        options=["--volume", f"{acme_store}{source}:{target}"],
     ).wait_until_up()
     assert "live/mail.example.test/fullchain.pem" in server.checked("postconf", "-h", "smtpd_tls_chain_files")
     before = shown(server)

@@ -38,6 +38,20 @@ async def test_an_editor_renames_over_the_file(watcher: Watcher, tmp_path: Path)
         assert await seen(watcher) == {"accounts"}
 
 
+async def test_a_file_that_is_written_by_another_name_as_outside_of_a_mount(watcher: Watcher, tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "outside").write_text("old")
+    os.link(tmp_path / "outside", tmp_path / "inside" / "accounts")
+    watcher.watch([str(tmp_path / "inside" / "accounts")])
+    for _ in range(2):
+        (tmp_path / "outside").write_text("new")
+        assert await seen(watcher) == {"accounts"}
+    watcher.watch([str(tmp_path / "inside" / "none")])
+    (tmp_path / "outside").write_text("newer")
+    (tmp_path / "inside" / "none").write_text("x")
+    assert await seen(watcher) == {"none"}
+
+
 async def test_a_deleted_file(watcher: Watcher, tmp_path: Path) -> None:
     (tmp_path / "accounts").write_text("old")
     watcher.watch([str(tmp_path / "accounts")])

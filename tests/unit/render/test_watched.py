@@ -48,6 +48,11 @@ def test_links_in_a_watched_directory_are_followed(system: System) -> None:
     assert {"/etc/letsencrypt/live/m/cert.pem", "/etc/letsencrypt/archive/m/cert1.pem"} < set(found)
 
 
+def test_a_file_in_a_watched_directory_is_a_place_of_its_own(system: System) -> None:
+    system.volume("services/own.toml", "x")
+    assert f"{VOLUME}/services/own.toml" in watched.places([f"{VOLUME}/services"], system.root)
+
+
 def test_links_in_a_circle_end(system: System) -> None:
     system.path("/loop").symlink_to("/loop")
     assert "/loop" in watched.places(["/loop"], system.root)
