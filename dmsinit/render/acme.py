@@ -22,18 +22,19 @@ def extract(names: list[str], root: Root) -> list[Problem]:
         data = root.read(STORE)
         if not data:
             return []
-        entries = _entries(json.loads(data))
+        found = entries(data)
     except (OSError, ValueError) as error:
         return [Problem(STORE, f"cannot be read: {error}", "mount the file that Traefik writes")]
     for name in names:
-        for entry in entries:
-            if name in _domains(entry):
-                return _write(entry, name.removeprefix("*."), root)
+        if entry := covering(name, found):
+            return _write(entry, name.removeprefix("*."), root)
     cause = f"holds no certificate for {', '.join(names)}"
     return [Problem(STORE, cause, "let Traefik request one (a router with this Host rule), or set SSL_DOMAIN")]
 
 
-def _entries(store: Any) -> list[dict[str, Any]]:
+def entries(data: bytes) -> list[dict[str, Any]]:
+    """Return what a store holds, all resolvers together; ValueError when it is no JSON."""
+    store = json.loads(data)
     resolvers = store.values() if isinstance(store, dict) else ()
     found: list[dict[str, Any]] = []
     for resolver in resolvers:
@@ -42,16 +43,26 @@ def _entries(store: Any) -> list[dict[str, Any]]:
     return found
 
 
+def covering(name: str, found: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the first entry whose certificate is for exactly this name."""
+    return next((entry for entry in found if name in _domains(entry)), None)
+
+
 def _domains(entry: dict[str, Any]) -> list[str]:
     domain = entry.get("domain") or {}
     return [domain.get("main", ""), *(domain.get("sans") or ())] if isinstance(domain, dict) else []
+
+
+def decoded(entry: dict[str, Any], field: str) -> bytes:
+    """Return an entry's `key` or `certificate` as PEM; binascii.Error or TypeError when it is damaged."""
+    return base64.b64decode(entry.get(field, ""), validate=True)
 
 
 def _write(entry: dict[str, Any], name: str, root: Root) -> list[Problem]:
     directory = f"/etc/letsencrypt/live/{name}"
     try:
         for field, file, mode in (("key", "key.pem", 0o600), ("certificate", "fullchain.pem", 0o644)):
-            content = base64.b64decode(entry.get(field, ""), validate=True)
+            content = decoded(entry, field)
             if root.read(f"{directory}/{file}") != content:
                 os.makedirs(root(directory), exist_ok=True)
                 replace_file(root(f"{directory}/{file}"), content, mode=mode)
