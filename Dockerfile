@@ -60,11 +60,13 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["dms-healthcheck"]
 CMD ["dmsinit"]
 
+# No daily jobs of apt and dpkg: they would let a report wait for up to half an hour.
 COPY . /usr/share/dmsinit/
 ARG DMS_RELEASE=edge
 ENV DMS_RELEASE=$DMS_RELEASE
 ARG DMS_RELEASES_URL=
-RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate \
+RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url \
+ && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate /etc/cron.daily/apt-compat /etc/cron.daily/dpkg \
  && for name in opendkim opendmarc postfix dovecot amavis rspamd fail2ban postgrey fetchmail; do \
       rm -f "/etc/init.d/$name"; install -m 755 bin/init-shim "/etc/init.d/$name"; done \
  && install -D -m 644 dmsinit/cli/completion /usr/share/bash-completion/completions/dmsctl \
