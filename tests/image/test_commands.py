@@ -1,0 +1,41 @@
+"""Commands in the image that scripts and old recipes call by name."""
+
+import base64
+import json
+
+from tests.image.harness import Server
+
+
+def test_print_environment(server: Server) -> None:
+    printed = server.checked("print-environment", "PERMIT_DOCKER", "SSL_TYPE")
+    assert [line.split()[:2] for line in printed.splitlines()[1:]] == [
+        ["PERMIT_DOCKER", "none"],
+        ["SSL_TYPE", "self-signed"],
+    ]
+
+
+def test_acme_extract(server: Server) -> None:
+    encoded = {name: base64.b64encode(f"the {name}\n".encode()).decode() for name in ("key", "certificate")}
+    store = {"letsencrypt": {"Certificates": [{"domain": {"main": "a.example.test"}, **encoded}]}}
+    asked = 'cat > /tmp/acme.json; acme_extract.py /tmp/acme.json a.example.test "$1"'
+    for option, printed in (("--key", "the key\n"), ("--cert", "the certificate\n")):
+        assert server.run("sh", "-c", asked, "ask", option, stdin=json.dumps(store)).output == printed
+    assert server.run("acme_extract.py", "/tmp/acme.json", "b.example.test", "--key").code == 1
+
+
+def test_old_init_scripts_restart_what_is_supervised(crash_server: Server) -> None:
+    for name in ("opendkim", "opendmarc"):
+        before = crash_server.pids()[name]
+        crash_server.checked(f"/etc/init.d/{name}", "restart")
+        after = crash_server.services()[name]
+        assert (after["state"], after["pid"] == before) == ("ready", False)
+        assert crash_server.checked("pgrep", "-x", name).split() == [str(after["pid"])]
+
+
+def test_the_job_of_four_o_clock_wipes_the_quarantine(crash_server: Server) -> None:
+    folder = "/var/lib/amavis/virusmails"
+    crash_server.checked("touch", "-d", "8 days ago", f"{folder}/old")
+    crash_server.checked("touch", "-d", "6 days ago", f"{folder}/young")
+    job = crash_server.checked("sed", "-n", "s/^0 4 \\* \\* \\* root //p", "/etc/cron.d/virus-wiper")
+    assert crash_server.checked("env", "-i", "PATH=/usr/local/bin:/usr/bin", "sh", "-c", job) == ""
+    assert crash_server.checked("ls", folder).split() == ["young"]
