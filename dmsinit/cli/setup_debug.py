@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from dmsinit.cli.setup_session import Refused, Session
@@ -32,8 +33,13 @@ def show_file(path: Path) -> int:
     return 0
 
 
-def unavailable(_: Session, __: list[str]) -> int:
-    raise Refused("this command has nothing to show yet: fetchmail and getmail do not run in this image")
+def helper(name: str) -> Callable[[Session, list[str]], int]:
+    """Return what becomes one of the helper executables in bin/."""
+
+    def run(_: Session, __: list[str]) -> int:
+        os.execvp(name, [name])  # noqa: S606  it needs no shell
+
+    return run
 
 
 VERBS = (
@@ -46,6 +52,12 @@ VERBS = (
         has_help=False,
     ),
     Verb(("debug", "show-mail-logs"), "", "show the mail log", show_mail_logs, maximum=None, has_help=False),
-    Verb(("debug", "fetchmail"), "", "fetch mail once and show what happens", unavailable, maximum=None),
-    Verb(("debug", "getmail"), "", "show the settings of getmail", unavailable, maximum=None),
+    Verb(
+        ("debug", "fetchmail"),
+        "",
+        "ask the servers of fetchmail.cf for mail and show what happens",
+        helper("debug-fetchmail"),
+        maximum=None,
+    ),
+    Verb(("debug", "getmail"), "", "show the settings of getmail", helper("debug-getmail"), maximum=None),
 )

@@ -10,6 +10,7 @@ from dmsinit.render.context import Inputs
 from dmsinit.render.paths import Root
 from dmsinit.render.stage import Stage
 from dmsinit.render.templates import SUFFIX, Templates
+from dmsinit.render.texts import Findings
 from dmsinit.render.tls import DIRECTORY
 from dmsinit.settings import Settings, exports, settings_file
 
@@ -25,7 +26,7 @@ _LINKS: Final[tuple[tuple[str, str, Callable[[Settings], bool]], ...]] = (
 """Logs that users look for in the log volume, by the names of daemons and dmsinit; what Sieve scripts may call."""
 
 
-def build(inputs: Inputs, templates: Templates, root: Root) -> tuple[Stage, overrides.Findings]:
+def build(inputs: Inputs, templates: Templates, root: Root) -> tuple[Stage, Findings]:
     """Return everything that is to be installed; ProblemsFound when a template cannot be rendered."""
     stage = Stage()
     problems = _templates(stage, inputs, templates, root)
@@ -72,7 +73,7 @@ def _generated(stage: Stage, inputs: Inputs, root: Root) -> None:
     stage.links.update({path: target for path, target, when in _LINKS if when(inputs.settings)})
 
 
-def _certificates(stage: Stage, inputs: Inputs, root: Root, findings: overrides.Findings) -> None:
+def _certificates(stage: Stage, inputs: Inputs, root: Root, findings: Findings) -> None:
     for copy in inputs.certificate.copies:
         try:
             content = root.read(copy.source) or b""

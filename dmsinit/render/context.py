@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import networks, tls, watched
 from dmsinit.render.elsewhere import assumed_name, excuse_certificates
+from dmsinit.render.fetchmail import Servers, servers_of
 from dmsinit.render.host import Host, nameservers, qualified_name
 from dmsinit.render.networks import Networks
 from dmsinit.render.paths import VOLUME, Root
+from dmsinit.render.texts import Findings
 from dmsinit.render.tls import Choice
 from dmsinit.settings import Settings, SettingsRefused, load
 from dmsinit.volume import Volume, read
@@ -30,6 +32,7 @@ class Inputs:
     certificate: Choice
     overrides: frozenset[str]
     nameservers: tuple[str, ...] = ()
+    fetchmail: Servers = field(default_factory=Servers)
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -58,6 +61,7 @@ class Inputs:
             "nameservers": self.nameservers,
             "release": self.settings.dms_release,
             "overrides": self.overrides,
+            "fetchmail_servers": len(self.fetchmail.entries),
             "generated": GENERATED,
             "watched": self.watched,
             "silent_file_system": self.silent_file_system,
@@ -102,16 +106,18 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     observed = watched.paths(settings, tls.sources(settings, settings.fqdn, settings.domain), root)
     snapshot = watched.snapshot(observed, root)
     volume = _read(root, problems)
+    findings = Findings()
+    servers = servers_of(settings, root, findings)
     certificate = tls.choose(settings, settings.fqdn, settings.domain, root)
     if elsewhere:
         excuse_certificates(certificate, settings, root)
-    problems += [*found.problems, *certificate.problems]
+    problems += [*found.problems, *findings.problems, *certificate.problems]
     if settings.smtp_only and volume.accounts and not settings.postfix_dagent:
         warnings.append(_nobody_stores(volume))
-    warnings += [*volume.warnings, *found.warnings, *certificate.warnings]
+    warnings += [*volume.warnings, *findings.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
-        _overrides(root), nameservers(root), tuple(problems), tuple(warnings), loaded.notes,
+        _overrides(root), nameservers(root), servers, tuple(problems), tuple(warnings), loaded.notes,
         observed, snapshot, watched.silent_file_system(observed, root),
     )  # fmt: skip
 

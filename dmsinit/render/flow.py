@@ -80,14 +80,17 @@ class Mode(StrEnum):
 
 
 class Run:
-    """One run of the flow."""
+    """One run of the flow; a check leaves the rendered files in the directory `into`, if one is named."""
 
-    def __init__(self, mode: Mode, root: Root, environ: Mapping[str, str], log: Log, report: Reporter) -> None:
+    def __init__(
+        self, mode: Mode, root: Root, environ: Mapping[str, str], log: Log, report: Reporter, *, into: str = ""
+    ) -> None:
         self._mode = mode
         self._root = root
         self._environ = environ
         self._log = log
         self._report = report
+        self._into = into
         self._voice = Voice(log, root, Audience(mode))
         self._mounted: frozenset[str] = frozenset()
         self._snapshot: str | None = None
@@ -135,7 +138,7 @@ class Run:
         templates = Templates(self._root(TEMPLATES), self._root(TEMPLATE_CACHE), inputs.context())
         if self._mode is Mode.CHECK:
             with tempfile.TemporaryDirectory(prefix="dmsinit-check-") as directory:
-                return self._check(inputs, templates, f"{directory}/staged")
+                return self._check(inputs, templates, self._into or f"{directory}/staged")
         return self._render(inputs, templates)
 
     def _settings(self) -> int:

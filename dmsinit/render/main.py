@@ -20,6 +20,7 @@ USAGE: Final = """usage: dmsinit render --check     check the configuration: pri
        dmsinit render --roll-back put the files back that the last apply replaced
        dmsinit render --boot      install everything (dmsinit runs this itself at its start)
        dmsinit render --compile   compile the templates (when the image is built)
+  --into DIRECTORY   with --check: leave what was rendered in DIRECTORY, which must not exist
   --root DIRECTORY   use DIRECTORY instead of / (for tests)
 """
 
@@ -30,18 +31,27 @@ class Arguments:
 
     mode: Mode
     root: str = ""
+    into: str = ""
 
 
 def parse(argv: Sequence[str]) -> Arguments | None:
     """Return the arguments, None when they are not understood; argparse would cost a tenth of the whole run."""
     words = list(argv)
-    root = ""
-    if "--root" in words[:-1]:
-        at = words.index("--root")
-        root = words[at + 1]
-        del words[at : at + 2]
+    root, into = _take("--root", words), _take("--into", words)
     modes = {f"--{mode}": mode for mode in Mode}
-    return Arguments(modes[words[0]], root) if len(words) == 1 and words[0] in modes else None
+    if len(words) != 1 or words[0] not in modes or (into and modes[words[0]] is not Mode.CHECK):
+        return None
+    return Arguments(modes[words[0]], root, into)
+
+
+def _take(option: str, words: list[str]) -> str:
+    """Take an option's value out of the words; "" when it is not there."""
+    if option not in words[:-1]:
+        return ""
+    at = words.index(option)
+    value = words[at + 1]
+    del words[at : at + 2]
+    return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,10 +60,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments is None:
         sys.stderr.write(USAGE)
         return EX_USAGE
+    if arguments.into and os.path.lexists(arguments.into):
+        sys.stderr.write(f"{arguments.into} exists already; name a directory that does not\n")
+        return EX_USAGE
     level, style = os.environ.get("LOG_LEVEL", "info").lower(), os.environ.get("LOG_FORMAT", "").lower()
     log = Log("dmsinit", level=level, json_lines=style == "json")
     try:
-        return Run(arguments.mode, Root(arguments.root), os.environ, log, Reporter()).go()
+        return Run(arguments.mode, Root(arguments.root), os.environ, log, Reporter(), into=arguments.into).go()
     except BrokenPipeError:  # PID 1 has stopped listening: the container stops
         return EX_SOFTWARE
     except Exception as error:  # noqa: BLE001 - the outermost guard: a defect is told in one line, never as a traceback

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import dovecot23, ldap, maincf, rspamd
+from dmsinit.render import dovecot23, fetchmail, getmail, ldap, maincf, rspamd
 from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Origin, Stage
+from dmsinit.render.texts import Findings, read
 from dmsinit.settings import Severe
 
 SIEVE: Final = "/usr/lib/dovecot"
@@ -70,6 +71,10 @@ def _spamassassin(inputs: Inputs) -> bool:
     return bool(inputs.settings.enable_spamassassin)
 
 
+def _getmail(inputs: Inputs) -> bool:
+    return bool(inputs.settings.enable_getmail)
+
+
 def _ldap(inputs: Inputs) -> bool:
     return inputs.settings.account_provisioner == "LDAP"
 
@@ -84,6 +89,7 @@ COPIED: Final = (
     Copied("whitelist_clients.local", "/etc/postgrey/whitelist_clients.local", when=_postgrey),
     Copied("whitelist_recipients", "/etc/postgrey/whitelist_recipients", when=_postgrey),
     Copied("amavis.cf", "/etc/amavis/conf.d/50-user", when=_amavis),
+    Copied(f"{getmail.FOLDER}/{getmail.GENERAL_PART}", getmail.GENERAL, mode=0o600, when=_getmail),
     Copied("spamassassin-rules.cf", "/etc/spamassassin/spamassassin-rules.cf", when=_spamassassin),
 )
 
@@ -98,17 +104,9 @@ _RENAMED_SERVICES: Final = {"smtps": "submissions"}
 """Names of services in master.cf that old override files use."""
 
 
-@dataclass
-class Findings:
-    """What the override files are worth telling about."""
-
-    problems: list[Problem]
-    warnings: list[Problem]
-
-
 def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
     """Stage what the override files say, except postfix-master.cf, which needs the staged tree on disk."""
-    findings = Findings([], [])
+    findings = Findings()
     for copied in COPIED:
         if copied.name in inputs.overrides and copied.when(inputs):
             _copy(stage, copied, root, findings)
@@ -124,6 +122,8 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
         findings.warnings.append(Problem("dhparams.pem", cause, "delete it unless you have a reason"))
     if "postfix-main.cf" in inputs.overrides:
         _main_cf(stage, root, findings)
+    fetchmail.apply(stage, inputs.fetchmail, parallel=inputs.settings.fetchmail_parallel)
+    getmail.apply(stage, inputs.overrides, root, findings)
     _trusted_hosts(stage, inputs)
     problems, warnings = rspamd.apply(stage, inputs, root)
     findings.problems += problems
@@ -132,23 +132,6 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
         cause = "nobody can be banned: the container lacks the capability NET_ADMIN, so Fail2ban is not started"
         findings.warnings.append(Severe("ENABLE_FAIL2BAN", cause, "run it with --cap-add=NET_ADMIN (compose: cap_add)"))
     return findings
-
-
-def read(root: Root, name: str, findings: Findings) -> str | None:
-    """Return the text of an override file with LF line endings; problems are reported and yield None."""
-    try:
-        data = root.read(f"{VOLUME}/{name}")
-    except OSError as error:
-        remedy = "make it a file that root in the container can read"
-        findings.problems.append(Problem(name, f"cannot be read: {error.strerror}", remedy))
-        return None
-    text = (data or b"").decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    if "\r\n" in text:
-        line = text[: text.index("\r\n")].count("\n") + 1
-        cause = "has Windows line endings (CRLF), which are read as LF"
-        findings.warnings.append(Problem(f"{name}:{line}", cause, "save it with Unix line endings"))
-    text = text.replace("\r\n", "\n")
-    return text if text.endswith("\n") or not text else text + "\n"
 
 
 def _copy(stage: Stage, copied: Copied, root: Root, findings: Findings) -> None:
@@ -219,7 +202,7 @@ def _trusted_hosts(stage: Stage, inputs: Inputs) -> None:
 
 def master_cf(stage: Stage, directory: str, inputs: Inputs, root: Root) -> Findings:
     """Apply postfix-master.cf to the staged master.cf by postconf(1) -P; lines that are none are skipped."""
-    findings = Findings([], [])
+    findings = Findings()
     file = stage.files.get("/etc/postfix/master.cf")
     if "postfix-master.cf" not in inputs.overrides or file is None:
         return findings

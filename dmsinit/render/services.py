@@ -1,8 +1,10 @@
 """services/NAME.toml → plan.Service: from the image, /etc/dmsinit/services and the config volume, in this order.
 
 A later file overrides single keys of an earlier one with the same name (tables are merged), or adds a service. Strings
-may hold Jinja2 expressions over the context, with the settings' names at top level. All errors of all files are found
-at once; each names its file and, where it can be told, the line.
+may hold Jinja2 expressions over the context, with the settings' names at top level. With the key `each`, words between
+blanks, a file makes a service NAME-WORD for every word, in whose strings `each` is that word; without words it makes
+NAME, and `each` is empty. All errors of all files are found at once; each names its file and, where it can be told, the
+line.
 """
 
 import re
@@ -20,6 +22,9 @@ from dmsinit.render.templates import Templates
 from dmsinit.settings import FIELDS
 
 DIRECTORIES: Final = (SERVICES, LOCAL_SERVICES, VOLUME_SERVICES)
+_KEYS: Final = {**SECTIONS, "": {**SECTIONS[""], "each": service_keys.text}}
+"""`each` says how many services a file makes; all other keys are about one service."""
+
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 _PLAIN: Final = re.compile(r"\{\{ *(not +)?([a-z_][a-z0-9_]*) *\}\}")
 """An expression that needs no Jinja2: one name, perhaps negated. Nearly all conditions are."""
@@ -78,8 +83,15 @@ def load(root: Root, templates: Templates, context: Mapping[str, Any]) -> tuple[
     """Return all services, disabled ones too; ProblemsFound with everything that is wrong with any of them."""
     problems: list[Problem] = []
     variables = {**_settings(context), **context}
-    services = [_service(one, templates, variables, problems) for one in definitions(root, problems)]
-    known = tuple(service for service in services if service is not None)
+    known = tuple(
+        service
+        for one in definitions(root, problems)
+        for word in _words(one, templates, variables, problems)
+        if (service := _service(one, word, templates, variables, problems)) is not None
+    )
+    names = [service.name for service in known]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        problems.append(Problem("services", f"two files make a service {name}", "give one of them another name"))
     if not problems:
         try:
             start_order(known)
@@ -150,11 +162,19 @@ def _settings(context: Mapping[str, Any]) -> dict[str, Any]:
     return {name.lower(): getattr(settings, name.lower()) for name in FIELDS}
 
 
-def _service(
+def _words(
     definition: Definition, templates: Templates, variables: Mapping[str, Any], problems: list[Problem]
-) -> Service | None:
-    """Return one service, or None with what is wrong with it added to `problems`."""
+) -> list[str]:
+    """Return what stands in a definition's `each`: a service for every word, or [""] for the one that has no word."""
     reader = _Reader(definition, templates, variables, problems)
+    return reader.section("", {"each": definition.values.pop("each", "")}).get("each", "").split() or [""]
+
+
+def _service(
+    definition: Definition, word: str, templates: Templates, variables: Mapping[str, Any], problems: list[Problem]
+) -> Service | None:
+    """Return the service of one word, or None with what is wrong with it added to `problems`."""
+    reader = _Reader(definition, templates, {**variables, "each": word}, problems)
     arguments = reader.section("", definition.values)
     for section in SECTIONS:
         if section and section in definition.values:
@@ -165,7 +185,7 @@ def _service(
         return None
     if reader.failed:
         return None
-    return service_keys.build(definition.name, arguments)
+    return service_keys.build(f"{definition.name}-{word}" if word else definition.name, arguments)
 
 
 class _Reader:
@@ -189,7 +209,7 @@ class _Reader:
 
     def section(self, section: str, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a section's keys, converted; unknown keys are reported with the nearest known one."""
-        known = SECTIONS[section]
+        known = _KEYS[section]
         found: dict[str, Any] = {}
         for key, value in table.items():
             if not section and key in SECTIONS:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import rspamd, srs
+from dmsinit.render import getmail, rspamd, srs
 from dmsinit.render.atomic import replace_link
 from dmsinit.render.paths import STATE, Root
 from dmsinit.settings import Settings
@@ -55,6 +55,10 @@ DIRECTORIES: Final = (
         "/var/lib/postgrey", "lib-postgrey", "postgrey", "postgrey", when=lambda settings: settings.enable_postgrey
     ),
     StateDirectory(
+        "/var/lib/fetchmail", "lib-fetchmail", "fetchmail", "nogroup", when=lambda settings: settings.enable_fetchmail
+    ),
+    StateDirectory("/var/lib/getmail", "lib-getmail", when=lambda settings: settings.enable_getmail),
+    StateDirectory(
         "/var/lib/mta-sts", "lib-mta-sts", "_mta-sts", "_mta-sts", when=lambda settings: settings.enable_mta_sts
     ),
     StateDirectory(
@@ -92,7 +96,12 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
-    return [*warnings, *srs.keep_secret(settings, root), *rspamd.own_keys(settings, root)]
+    return [
+        *warnings,
+        *srs.keep_secret(settings, root),
+        *rspamd.own_keys(settings, root),
+        *getmail.keep_seen(settings, root),
+    ]
 
 
 def _link(row: StateDirectory, root: Root) -> list[Problem]:

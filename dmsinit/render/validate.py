@@ -2,7 +2,7 @@
 
 postconf(1) reads main.cf and master.cf, postalias(1) makes the alias database (and, reading main.cf as a Postfix
 program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's, and rspamadm(1)
-everything of Rspamd's where a user has changed something.
+everything of Rspamd's where a user has changed something. perl(1) and fetchmail(1) read a user's own file.
 """
 
 import os
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dmsinit.problem import Problem
+from dmsinit.render.fetchmail import RC
 from dmsinit.render.processes import Job, Outcome
 from dmsinit.render.stage import Stage, StagedFile
 
@@ -133,6 +134,13 @@ def read_perl(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) 
     verdict.problems.append(Problem(where, f"Perl cannot read it: {cause}", "correct this line, see perlsyn(1)"))
 
 
+def read_fetchmail(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    """Take the line; the word at which fetchmail stumbled may be a password, and stays untold."""
+    for number in re.findall(r"^fetchmail:\S+:(\d+): ", outcome.stderr, re.MULTILINE):
+        where = stage.files[RC].source(int(number))
+        verdict.problems.append(Problem(where, "fetchmail cannot read it", "correct this line, see fetchmail(1)"))
+
+
 _PLACE: Final = re.compile(r"(?:file )?(/etc/[^\s:,]+)(?:[:,]? line |:)(\d+)(?:: ?)?")
 
 
@@ -190,6 +198,7 @@ _CHECKERS: Final = (
         read_postalias,
     ),
     _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
+    _Checker(RC, lambda directory: ["fetchmail", "--version", "--fetchmailrc", directory + RC], read_fetchmail, True),
     _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),
     _Checker(
         _RSPAMD_OVERRIDES,

@@ -28,8 +28,8 @@ def configuration(system: System) -> None:
     system.service("postfix", 'command = ["/usr/sbin/postfix"]\nfiles = ["/etc/postfix/**"]\n')
 
 
-def start(system: System, mode: str, **environ: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "dmsinit", "render", mode, "--root", str(system.directory)]
+def start(system: System, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dmsinit", "render", *arguments, "--root", str(system.directory)]
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={"PATH": os.environ["PATH"], **environ},
@@ -166,6 +166,18 @@ def test_check_is_text_and_leaves_no_trace(system: System) -> None:
     assert {path for path in system.tree() if "own.toml" not in path} == set(before)
 
 
+def test_check_leaves_what_it_rendered_where_it_is_told_to(system: System) -> None:
+    into = system.path("/rendered")
+    process = start(system, "--check", "--into", str(into))
+    assert process.communicate(timeout=60)[0].endswith(" is valid\n")
+    assert (into / "etc/mailname").read_text() == "example.test\n"
+    assert into.stat().st_mode & 0o777 == 0o700
+    process = start(system, "--check", "--into", str(into))
+    assert "exists already" in process.communicate(timeout=60)[1]
+    assert process.returncode == 64
+    assert (into / "etc/mailname").exists()
+
+
 def test_defect_is_one_line(system: System) -> None:
     system.path(STAGED).parent.mkdir(parents=True)
     system.path(STAGED).write_text("a file where a directory belongs")
@@ -196,6 +208,8 @@ def test_renewed_certificate_in_use_is_a_change_of_its_services(system: System) 
     assert {"path": f"{live}/fullchain.pem", "action": "modify", "service": "postfix"} in changes
 
 
-@pytest.mark.parametrize("argv", [[], ["--nosuch"], ["--boot", "--apply"], ["boot"], ["--boot", "--root"]])
+@pytest.mark.parametrize(
+    "argv", [[], ["--nosuch"], ["--boot", "--apply"], ["boot"], ["--boot", "--root"], ["--boot", "--into", "x"]]
+)
 def test_usage(argv: list[str]) -> None:
     assert parse(argv) is None

@@ -1,8 +1,9 @@
 """Override files of the config volume."""
 
 from dmsinit.render.context import Inputs, gather
-from dmsinit.render.overrides import Findings, apply, master_cf, read
+from dmsinit.render.overrides import apply, master_cf
 from dmsinit.render.stage import Stage
+from dmsinit.render.texts import Findings, read
 
 from .conftest import System
 

@@ -116,3 +116,42 @@ def test_files_that_are_no_services_are_ignored(system: System) -> None:
     system.volume("services/README.md", "x")
     system.volume("services/.one.toml.swp", "x")
     assert loaded(system) == {}
+
+
+EACH = """
+each = "{{ range(1, number + 1) | join(' ') }}"
+description = "number {{ each or 'none' }}"
+command = ["/x", "{{ '--only=' ~ each if each else '' }}"]
+files = ["/etc/x.d/{{ each }}.rc"]
+[stop]
+grace = "{{ each or 5 }}s"
+"""
+
+
+def test_a_service_for_each_word(system: System) -> None:
+    system.service("x", EACH)
+    found = loaded(system, number=2)
+    assert list(found) == ["x-1", "x-2"]
+    assert found["x-2"].command == ("/x", "--only=2")
+    assert found["x-2"].files == ("/etc/x.d/2.rc",)
+    assert (found["x-2"].description, found["x-2"].stop.grace_seconds) == ("number 2", 2.0)
+
+
+def test_without_a_word_there_is_the_service_itself(system: System) -> None:
+    system.service("x", EACH)
+    found = loaded(system, number=0)
+    assert list(found) == ["x"]
+    assert (found["x"].command, found["x"].description) == (("/x",), "number none")
+
+
+def test_words_that_cannot_be_had_are_told_once(system: System) -> None:
+    system.service("x", 'each = ["a", "b"]\ncommand = ["/x"]\n')
+    assert [str(problem) for problem in problems(system)] == [
+        "/usr/share/dmsinit/services/x.toml:1: each must be a string; put it in double quotes"
+    ]
+
+
+def test_two_files_may_not_make_the_same_service(system: System) -> None:
+    system.service("x", 'each = "a b"\ncommand = ["/x"]\n')
+    system.service("x-b", 'command = ["/y"]\n')
+    assert [problem.cause for problem in problems(system)] == ["two files make a service x-b"]

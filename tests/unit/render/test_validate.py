@@ -6,7 +6,15 @@ import pytest
 
 from dmsinit.render.processes import Outcome
 from dmsinit.render.stage import Origin, Stage
-from dmsinit.render.validate import Checks, Verdict, read_doveconf, read_postalias, read_postconf, read_rspamadm
+from dmsinit.render.validate import (
+    Checks,
+    Verdict,
+    read_doveconf,
+    read_fetchmail,
+    read_postalias,
+    read_postconf,
+    read_rspamadm,
+)
 
 from .conftest import System
 
@@ -136,6 +144,19 @@ def test_an_rspamadm_that_cannot_say_forbids_nothing(stage: Stage) -> None:
     read_rspamadm(Outcome(("rspamadm",), 124, "", "took more than 60 s"), stage, STAGED, verdict)
     read_rspamadm(Outcome(("rspamadm",), 0, "syntax OK\n", "address resolution failed\n"), stage, STAGED, verdict)
     assert verdict == Verdict()
+
+
+def test_fetchmail_names_the_line_and_not_the_word(stage: Stage) -> None:
+    verdict = Verdict()
+    stage.add("/etc/fetchmailrc", "set syslog\npoll a.test user x pass two words\n").origin = Origin(2, "fetchmail.cf")
+    warning = "fetchmail: WARNING: Running as root is discouraged.\n"
+    complaint = f"fetchmail:{STAGED}/etc/fetchmailrc:2: syntax error at words\n"
+    read_fetchmail(outcome(warning + complaint), stage, STAGED, verdict)
+    assert [(problem.where, problem.cause) for problem in verdict.problems] == [
+        ("fetchmail.cf:1", "fetchmail cannot read it")
+    ]
+    read_fetchmail(outcome(warning, code=0), stage, STAGED, verdict)
+    assert len(verdict.problems) == 1
 
 
 def test_only_what_is_staged_is_checked(system: System) -> None:
