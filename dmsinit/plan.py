@@ -107,10 +107,11 @@ class Service(Record, frozen=True):
     """One supervised program: all that the supervisor knows about it.
 
     `requires`: without them it does not run. `wants`: it waits until they are ready or have failed. `after`: order
-    only. `files`: glob patterns of what it is made of; `on_change`: what a change there does. `stdout = "inherit"`
-    gives it the container's standard output instead of a log of its own. `late`: it starts when all others are
-    ready, and nobody waits for it. `every_seconds` with `type = "oneshot"` runs it again and again. `on_recovery` is
-    a command (run as root) for the moment when it answers again after others may have missed it.
+    only. `pauses_for`: while one of these is between two lives, this service is suspended, so that it is not refused.
+    `files`: glob patterns of what it is made of; `on_change`: what a change there does. `stdout = "inherit"` gives it
+    the container's standard output instead of a log of its own. `late`: it starts when all others are ready, and
+    nobody waits for it. `every_seconds` with `type = "oneshot"` runs it again and again. `on_recovery` is a command
+    (run as root) for the moment when it answers again after others may have missed it.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Service(Record, frozen=True):
     requires: tuple[str, ...] = ()
     wants: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    pauses_for: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     on_change: OnChange = "restart"
     on_recovery: tuple[str, ...] = ()
@@ -218,8 +220,8 @@ def dependencies(service: Service) -> tuple[str, ...]:
 
 
 def _check_names(service: Service, known: Mapping[str, Service]) -> None:
-    for kind, names in (("requires", service.requires), ("wants", service.wants), ("after", service.after)):
-        for name in names:
+    for kind in ("requires", "wants", "after", "pauses_for"):
+        for name in getattr(service, kind):
             if name not in known:
                 raise PlanError(f"service {service.name} {kind} {name}, which does not exist")
             if kind == "requires" and not known[name].enabled:
@@ -260,6 +262,7 @@ def actions(before: Plan | None, after: Plan, changes: Iterable[Change]) -> list
 def _command_line(service: Service) -> Service:
     """Return a service without what can change under a running process."""
     return msgspec.structs.replace(
-        service, description="", requires=(), wants=(), after=(), files=(), on_change="none", ready=Readiness(),
-        health=None, restart=Restart(), stop=Stop(), reload=None, late=False, on_recovery=(), needs=Needs(),
+        service, description="", requires=(), wants=(), after=(), pauses_for=(), files=(), on_change="none",
+        ready=Readiness(), health=None, restart=Restart(), stop=Stop(), reload=None, late=False, on_recovery=(),
+        needs=Needs(),
     )  # fmt: skip

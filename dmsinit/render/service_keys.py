@@ -125,7 +125,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
         "description": text, "enabled": flag, "command": command, "user": text, "group": text, "groups": texts,
         "env": table, "cwd": text, "umask": umask, "type": one_of("simple", "oneshot"), "every": duration,
         "late": flag, "stdout": one_of("log", "inherit"), "requires": texts, "wants": texts, "after": texts,
-        "files": texts, "on_change": one_of("reload", "restart", "none"), "on_recovery": command,
+        "pauses_for": texts, "files": texts, "on_change": one_of("reload", "restart", "none"), "on_recovery": command,
     },
     "needs": {"files": texts, "why": text},
     "ready": _PROBE,

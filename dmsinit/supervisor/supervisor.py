@@ -20,6 +20,7 @@ from dmsinit.supervisor.reloading import reload
 from dmsinit.supervisor.reserve import RESERVE
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
+from dmsinit.supervisor.suspension import Suspension
 from dmsinit.supervisor.transfer import hand_over, take_over
 from dmsinit.supervisor.tree import signal_number
 from dmsinit.supervisor.unit import Unit
@@ -38,6 +39,7 @@ class Supervisor:
         self.units: dict[str, Unit] = {}
         self.plan: Plan | None = None
         self._relations = Relations(self.units)
+        self._suspension = Suspension(self.units)
         self._group: anyio.abc.TaskGroup | None = None
         self._lives: dict[str, anyio.CancelScope] = {}
         RESERVE.hold()
@@ -64,7 +66,7 @@ class Supervisor:
         for service in plan.services:
             unit = self.units.get(service.name)
             if unit is None:
-                self._add(Unit(service, self.world, self._relations.moved))
+                self._add(Unit(service, self.world, self._moved))
             else:
                 unit.define(service)
                 if service.enabled:
@@ -109,6 +111,10 @@ class Supervisor:
         self._lives[unit.name] = anyio.CancelScope()
         self._group.start_soon(self._guarded_life, unit, self._lives[unit.name])
 
+    def _moved(self, unit: Unit) -> None:
+        self._relations.moved(unit)
+        self._suspension.moved(unit)
+
     def _remove(self, unit: Unit) -> None:
         """Forget a service that is down, with all that was open for it."""
         self._lives.pop(unit.name).cancel()
@@ -139,7 +145,8 @@ class Supervisor:
             await busy.changed.wait()
 
     def hand_over(self) -> list[UnitState]:
-        """Stop caring, without touching a process; return what a successor has to know."""
+        """Stop caring, without touching a process but those that are suspended; return what a successor has to know."""
+        self._suspension.end()
         if self._group is not None:
             self._group.cancel_scope.cancel()
         return [hand_over(unit) for unit in self.units.values()]
@@ -149,7 +156,7 @@ class Supervisor:
         self.plan = plan
         states = {state.name: state for state in given}
         for service in plan.services:
-            unit = Unit(service, self.world, self._relations.moved)
+            unit = Unit(service, self.world, self._moved)
             if service.name in states:
                 take_over(unit, states[service.name])
             self._add(unit)
