@@ -181,6 +181,7 @@ def _stop(words: Sequence[str]) -> int:
 def _restart(words: Sequence[str]) -> int:
     services = _services()
     names = all_services("restart") if "all" in words else _named(_required("restart", words), services)
+    _catch_up(names)
     idle = _idle(names, services)
     for name in names:
         if name not in services:
@@ -190,6 +191,16 @@ def _restart(words: Sequence[str]) -> int:
         elif "all" not in words:
             print(f"{name}: ERROR (not running)")
     return _each(names, services, "restart", "started", {})
+
+
+def _catch_up(names: Sequence[str]) -> None:
+    """Apply the configuration if a file of these services waits: recipes edit a file and restart its daemon."""
+    try:
+        changes = checked(request("GET", "/v1/plan")).json()["changes"]
+        if any(change["service"] in names for change in changes):
+            checked(request("POST", "/v1/apply")).close()
+    except ProblemReceived as problem:  # then it is restarted with what is installed
+        tell(PROGRAM, problem)
 
 
 def _idle(names: Sequence[str], services: dict[str, dict[str, Any]]) -> list[str]:

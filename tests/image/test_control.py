@@ -25,6 +25,18 @@ def test_supervisorctl_restarts_one_service(crash_server: Server) -> None:
     assert {name for name in after if after[name] != before[name]} == {"opendmarc"}
 
 
+def test_supervisorctl_restart_takes_a_changed_file_of_that_service_along(crash_server: Server) -> None:
+    override = crash_server.config / "dovecot.cf"
+    for text, shown in (("mail_max_userip_connections = 44\n", "44"), ("", "10")):
+        override.write_text(text)
+        crash_server.checked("supervisorctl", "restart", "opendmarc")
+        assert crash_server.checked("doveconf", "-h", "mail_max_userip_connections").strip() != shown
+        output = crash_server.checked("supervisorctl", "restart", "dovecot")
+        assert output.splitlines() == ["dovecot: stopped", "dovecot: started"]
+        assert crash_server.checked("doveconf", "-h", "mail_max_userip_connections").strip() == shown
+    override.unlink()
+
+
 def test_dmsctl_stops_and_starts_a_service(crash_server: Server) -> None:
     crash_server.checked("dmsctl", "stop", "cron")
     assert crash_server.services()["cron"]["state"] == "stopped"
