@@ -13,11 +13,13 @@ from dmsinit.render.paths import Root
 STORE: Final = "/etc/letsencrypt/acme.json"
 
 
-def extract(names: list[str], root: Root) -> list[Problem]:
-    """Write the first certificate that covers one of `names` to live/NAME/{key,fullchain}.pem; return warnings.
+def extract(asked: str, others: list[str], root: Root) -> list[Problem]:
+    """Write the certificate for `asked`, else the first of `others`, to live/NAME/{key,fullchain}.pem; return warnings.
 
-    NAME is the name without `*.`. Files that hold the same bytes already are left alone.
+    `asked` is SSL_DOMAIN, which may be empty; NAME is the name without `*.`. Files that hold the same bytes already are
+    left alone.
     """
+    names = [name for name in (asked, *others) if name]
     try:
         data = root.read(STORE)
         if not data:
@@ -27,9 +29,16 @@ def extract(names: list[str], root: Root) -> list[Problem]:
         return [Problem(STORE, f"cannot be read: {error}", "mount the file that Traefik writes")]
     for name in names:
         if entry := covering(name, found):
-            return _write(entry, name.removeprefix("*."), root)
+            return _passed_over(asked, name) + _write(entry, name.removeprefix("*."), root)
     cause = f"holds no certificate for {', '.join(names)}"
     return [Problem(STORE, cause, "let Traefik request one (a router with this Host rule), or set SSL_DOMAIN")]
+
+
+def _passed_over(asked: str, taken: str) -> list[Problem]:
+    if asked in ("", taken):
+        return []
+    cause = f"holds no certificate for SSL_DOMAIN={asked}; that for {taken} is taken"
+    return [Problem(STORE, cause, f"let Traefik request one for {asked}, or correct SSL_DOMAIN")]
 
 
 def entries(data: bytes) -> list[dict[str, Any]]:

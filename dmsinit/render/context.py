@@ -140,8 +140,7 @@ def _read(root: Root, problems: list[Problem]) -> Volume:
 def _from_traefik(settings: Settings, root: Root) -> list[Problem]:
     from dmsinit.render import acme  # its decoders are needed for nothing else
 
-    names = (settings.ssl_domain, settings.fqdn, settings.domain)
-    return acme.extract([name for name in names if name], root)
+    return acme.extract(settings.ssl_domain, [settings.fqdn, settings.domain], root)
 
 
 def _overrides(root: Root) -> frozenset[str]:
