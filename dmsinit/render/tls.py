@@ -141,7 +141,7 @@ def _manual(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
     if bool(alt_cert) != bool(alt_key):
         name, other = ("SSL_ALT_KEY_PATH", "SSL_ALT_CERT_PATH")[:: 1 if alt_cert else -1]
         choice.problems.append(Problem(name, f"is empty, but {other} is set", "set both, or none"))
-    elif alt_cert and choice.require(root, "SSL_ALT_CERT_PATH", [alt_cert, alt_key], remedy):
+    elif alt_cert and choice.require(root, "SSL_TYPE=manual", [alt_cert, alt_key], remedy.replace("SSL_", "SSL_ALT_")):
         fallback = Tls("manual", tls.cert, tls.key, f"{DIRECTORY}/fallback_cert", f"{DIRECTORY}/fallback_key")
         choice.tls = fallback
         choice.copies += [Copy(alt_key, fallback.alt_key, 0o600), Copy(alt_cert, fallback.alt_cert, 0o644)]
