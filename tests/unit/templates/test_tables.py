@@ -96,7 +96,10 @@ def test_relay_host_takes_every_domain_that_says_nothing_else(system: System) ->
     system.volume("postfix-virtual.cf", "x@third.test anna@example.test\n")
     system.volume("postfix-relaymap.cf", "@other.test [o.test]:587\n@third.test\n")
     rendered = system.render(RELAY_HOST="r.test", RELAY_PORT="2525")
-    assert rendered.lines("/etc/postfix/relayhost_map") == ["@other.test [o.test]:587", "@example.test [r.test]:2525"]
+    assert rendered.lines("/etc/postfix/relayhost_map") == [
+        "@other.test [o.test]:587",
+        "@example.test    [r.test]:2525",
+    ]
     assert rendered.main_cf()["sender_dependent_relayhost_maps"] == "texthash:/etc/postfix/relayhost_map"
 
 
