@@ -50,7 +50,7 @@ from dmsinit.render.paths import (
 from dmsinit.render.processes import run
 from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
-from dmsinit.render.start import Start, make_mailboxes
+from dmsinit.render.start import Start, after_change
 from dmsinit.render.templates import Templates
 from dmsinit.render.voice import Audience, Voice
 from dmsinit.settings import SettingsRefused, load
@@ -280,7 +280,7 @@ class Run:
         if build.FINGERPRINT in result.changes:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
         self._voice.warn([*result.warnings, *alias_database(stage, result, self._root)])
-        self._voice.warn(start.after_files() if start else make_mailboxes(inputs, self._root))
+        self._voice.warn(start.after_files() if start else after_change(inputs, result.changes, self._root))
         return result
 
     def _announce(self, inputs: Inputs) -> None:

@@ -1,9 +1,14 @@
 """What only a start of the container does around the files, and the mailboxes that every run makes."""
 
+from collections.abc import Container
+from typing import Final
+
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import mailboxes, prepare, state
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import Root
+
+_ACCOUNTS: Final = "/etc/dovecot/userdb"
 
 
 class Start:
@@ -33,10 +38,19 @@ class Start:
 
     def after_files(self) -> list[Problem]:
         """Make mailboxes and repair their owners; return warnings."""
-        return [*make_mailboxes(self._inputs, self._root), *self._owners.repair()]
+        return [*_make_mailboxes(self._inputs, self._root), *self._owners.repair()]
 
 
-def make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
+def after_change(inputs: Inputs, changed: Container[str], root: Root) -> list[Problem]:
+    """Make mailboxes, and repair their owners if accounts are among the changed files; return warnings."""
+    warnings = _make_mailboxes(inputs, root)
+    if _ACCOUNTS in changed:
+        ids = inputs.settings.dms_vmail_uid, inputs.settings.dms_vmail_gid
+        warnings += mailboxes.OwnershipCheck(*ids, root).repair()
+    return warnings
+
+
+def _make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
     """Make the mailboxes that are missing, and install users' Sieve scripts; return warnings."""
     settings = inputs.settings
     if settings.account_provisioner != "FILE" or settings.smtp_only:

@@ -54,6 +54,16 @@ def test_accounts_change_live_and_no_daemon_restarts(live_server: Server) -> Non
     assert live_server.pids() == pids
 
 
+def test_a_changed_account_repairs_the_owners_of_mailboxes(live_server: Server) -> None:
+    directory, user = f"/var/mail/{DOMAIN}", f"moved@{DOMAIN}"
+    live_server.checked("chown", "root:root", directory)
+    with applied(live_server):
+        live_server.checked("setup", "email", "add", user, PASSWORD)
+    assert live_server.checked("stat", "--format=%U:%G", directory) == "docker:docker\n"
+    with applied(live_server):
+        live_server.checked("setup", "email", "del", "-y", user)
+
+
 def test_aliases_change_live(live_server: Server) -> None:
     pids = live_server.pids()
     alias = f"info@{DOMAIN}"
