@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -54,6 +55,7 @@ from dmsinit.render.start import Start, after_change
 from dmsinit.render.templates import Templates
 from dmsinit.render.voice import Audience, Voice
 from dmsinit.settings import SettingsRefused, load
+from dmsinit.volume.tidy import Tidied, tidy
 
 MAIL_LOG: Final = f"{LOGS}/mail.log"
 MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
@@ -124,14 +126,15 @@ class Run:
 
     def _run(self) -> int:
         with self._phase("settings"):
+            tidied = tidy(Path(self._root(VOLUME))) if self._mode is Mode.BOOT else Tidied([], [])
             inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK)
         self._log.set_level(inputs.settings.log_level)
         if self._mode is Mode.DETECT and not self._detected(inputs):
             self._report.say("unchanged", watch=watched.places(inputs.watched, self._root))
             return EX_OK
         self._snapshot = inputs.snapshot
-        self._voice.warn(inputs.warnings)
-        self._voice.note(inputs.notes)
+        self._voice.warn([*tidied.warnings, *inputs.warnings])
+        self._voice.note([*tidied.notes, *inputs.notes])
         if inputs.waits_for_accounts and not inputs.problems and self._mode is Mode.BOOT:
             self._report.say("waiting", **{"for": "accounts"})
             return EX_TEMPFAIL

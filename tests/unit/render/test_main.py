@@ -80,6 +80,17 @@ def test_boot_installs_waits_for_the_patches_and_then_reads_services(system: Sys
     assert system.path("/CONTAINER_START").exists()
 
 
+def test_windows_line_endings_are_replaced_at_a_start_only(system: System) -> None:
+    written = system.volume("postfix-virtual.cf", "info@hill.test anna@hill.test\r\n")
+    with start(system, "--check") as check:
+        assert check.wait(60) == 0
+    assert written.read_bytes().endswith(b"\r\n")
+    code, _, log = run(system, "--boot")
+    assert code == 0
+    assert log.count("postfix-virtual.cf:1: had Windows line endings") == 1
+    assert written.read_bytes() == b"info@hill.test anna@hill.test\n"
+
+
 def test_phases_are_told_in_their_order(system: System) -> None:
     code, messages, _ = run(system, "--boot")
     phases = of_kind(messages, "phase")
