@@ -298,6 +298,8 @@ class Run:
 
     def _show_settings(self, inputs: Inputs) -> None:
         """Show the settings to who debugs (behaviour 23); no secret reaches a log."""
+        if inputs.settings.log_level in ("debug", "trace"):
+            self._log.warn("the settings follow; secrets are masked, but look through them before others see this log")
         for name, value in inputs.settings.masked().items():
             self._log.debug(f"{name}={value}")
 

@@ -71,6 +71,7 @@ def test_boot_installs_waits_for_the_patches_and_then_reads_services(system: Sys
     rest = list(messages)
     _, log = process.communicate(timeout=60)
     assert process.returncode == 0, log
+    assert "secrets are masked" in log
     assert "very secret" not in log
     plan = msgspec.convert(of_kind(rest, "plan")[0]["plan"], Plan)
     assert plan.fqdn == FQDN
