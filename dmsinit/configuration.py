@@ -54,7 +54,7 @@ class Configuration:
             except Unchanged as unchanged:
                 self._watcher.watch(unchanged.watch)
             except REFUSALS as error:
-                self._note(f"not in force: {error}")
+                self._note(f"not in force: {error}", "error")
                 self._log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
 
     async def apply(self) -> Mapping[str, object]:
@@ -134,9 +134,9 @@ class Configuration:
         sentence = f"the change was taken back, because it does not work: {failure}"
         return OperationFailed(sentence, log_lines=failure.log_lines)
 
-    def _note(self, line: str) -> None:
+    def _note(self, line: str, level: str = "info") -> None:
         """Write into the log of the change detection."""
         if DETECTOR in self._supervisor.units:
             output = self._supervisor.unit(DETECTOR).tree.output
             for part in line.splitlines():
-                output.note(f"{timestamp()} INFO  {DETECTOR}: {part}")
+                output.note(f"{timestamp()} {level.upper():5} {DETECTOR}: {part}")

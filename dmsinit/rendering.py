@@ -61,13 +61,13 @@ class Conversation:
     """One run of the child, from its first message to its end.
 
     `installed` is called when files are in place and the child waits; `heard` with what the log of the change detection
-    shall say.
+    shall say, and its level (dmsinit.log.LEVELS).
     """
 
     process: RenderProcess
     children: Children
     installed: Installed | None = None
-    heard: Callable[[str], None] = lambda line: None
+    heard: Callable[[str, str], None] = lambda line, level: None
     _phases: list[Span] = field(default_factory=list)
     _result: Rendered | None = None
     _verdict: Exception | None = None
@@ -122,9 +122,9 @@ class Conversation:
                     await self.installed(message)
                 os.write(self.process.stdin, b"\n")
             case "note":
-                self.heard(message["text"])
+                self.heard(message["text"], "warn")
             case "changed":
-                self.heard(f"change detected: {', '.join(message['paths'])}")
+                self.heard(f"change detected: {', '.join(message['paths'])}", "info")
             case "plan":
                 plan = msgspec.convert(message["plan"], Plan)
                 changes = msgspec.convert(message["changes"], list[Change])

@@ -258,7 +258,7 @@ def test_a_foreign_lock_is_waited_for(start: Start) -> None:
     os.utime(lock, (0, 0))  # older than a minute: whoever made it is gone
     with handled(server), (server.config / "postfix-accounts.cf").open("a") as file:
         file.write("\n")
-    assert "older than a minute" in detector_log(server)
+    assert f"WARN  changedetector: /tmp/docker-mailserver/{lock.name} is older than a minute" in detector_log(server)
     assert not lock.exists()
 
 
