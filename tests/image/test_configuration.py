@@ -108,6 +108,7 @@ def test_smtp_only_needs_no_account_and_no_dovecot(start: Start) -> None:
     states = {name: service["state"] for name, service in server.services().items()}
     assert states["postfix"] == "ready"
     assert states.get("dovecot", "disabled") == "disabled"
+    assert "90-quota.conf.disab\n" in server.checked("ls", "/etc/dovecot/conf.d")
 
 
 def test_ten_thousand_accounts_boot_nearly_as_fast_as_one(start: Start, open_server: Server, tmp_path: Path) -> None:
