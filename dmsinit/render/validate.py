@@ -2,7 +2,7 @@
 
 postconf(1) reads main.cf and master.cf, postalias(1) makes the alias database (and, reading main.cf as a Postfix
 program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's, and rspamadm(1)
-everything of Rspamd's where a user has changed something. perl(1) and fetchmail(1) read a user's own file.
+everything of Rspamd's where a user has changed something. perl(1), fetchmail(1) and sievec(1) read a user's own file.
 """
 
 import os
@@ -20,6 +20,8 @@ MAIN_CF: Final = "/etc/postfix/main.cf"
 DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
 ALIASES: Final = "/etc/aliases"
 AMAVIS_USER: Final = "/etc/amavis/conf.d/50-user"
+BEFORE_SIEVE: Final = "/usr/lib/dovecot/sieve-global/before/50-before.dovecot.sieve"
+AFTER_SIEVE: Final = "/usr/lib/dovecot/sieve-global/after/50-after.dovecot.sieve"
 _UPGRADE: Final = "see https://doc.dovecot.org/latest/installation/upgrade/2.3-to-2.4.html for settings of Dovecot 2.3"
 
 
@@ -141,6 +143,17 @@ def read_fetchmail(outcome: Outcome, stage: Stage, directory: str, verdict: Verd
         verdict.problems.append(Problem(where, "fetchmail cannot read it", "correct this line, see fetchmail(1)"))
 
 
+def read_sievec(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    """Leave a script out that does not compile: with it, Dovecot would run none of those that come behind it."""
+    script = outcome.argv[-2].removeprefix(directory)
+    match = re.search(r"^\S+: line (\d+): error: (.*?)\.?$", outcome.stderr, re.MULTILINE)
+    if outcome.code == 0 or not match:
+        return  # it is content, or could not say, as with a dovecot.cf that doveconf refuses
+    where, cause = stage.files.pop(script).source(int(match.group(1))), match.group(2)
+    os.unlink(directory + script)
+    verdict.warnings.append(Problem(where, f"Sieve cannot read it, so it is left out: {cause}", "correct this line"))
+
+
 _PLACE: Final = re.compile(r"(?:file )?(/etc/[^\s:,]+)(?:[:,]? line |:)(\d+)(?:: ?)?")
 
 
@@ -190,6 +203,15 @@ eval "sub {\n#line 1 \"AMAVIS\"\n$text\n}"; print STDERR $@; exit($@ ? 1 : 0);
 """
 """Compiles a file without running it. Amavis declares the variables: which names there are cannot be told here."""
 
+
+def _sievec(script: str) -> _Checker:
+    """Compile a script of the user's; `-d … -` writes to the standard output instead of beside it."""
+    command = ["sievec", "-x", "+editheader", "-c"]
+    return _Checker(
+        script, lambda directory: [*command, directory + DOVECOT_CONF, "-d", directory + script, "-"], read_sievec, True
+    )
+
+
 _CHECKERS: Final = (
     _Checker(MAIN_CF, lambda directory: ["postconf", "-c", f"{directory}/etc/postfix", "-n"], read_postconf),
     _Checker(
@@ -199,6 +221,8 @@ _CHECKERS: Final = (
     ),
     _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
     _Checker(RC, lambda directory: ["fetchmail", "--version", "--fetchmailrc", directory + RC], read_fetchmail, True),
+    _sievec(BEFORE_SIEVE),
+    _sievec(AFTER_SIEVE),
     _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),
     _Checker(
         _RSPAMD_OVERRIDES,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.image.conftest import Start
-from tests.image.harness import CONFIG, DOMAIN, HASH, HOSTNAME, UP, Server, account
+from tests.image.harness import CONFIG, DOMAIN, HASH, HOSTNAME, UP, Containers, Server, account
 
 ANNA = f"anna@{DOMAIN}"
 
@@ -55,6 +55,15 @@ def test_a_syntax_error_of_an_override_is_found_before_anything_starts(start: St
     assert "dovecot.cf" in log
     assert "no_such_setting" in log
     assert UP not in log
+
+
+def test_a_sieve_script_that_does_not_compile_is_left_out(containers: Containers, tmp_path: Path) -> None:
+    (tmp_path / "before.dovecot.sieve").write_text("# Ours first\nfrobnicate;\n")
+    (tmp_path / "after.dovecot.sieve").write_text('require ["vnd.dovecot.pipe", "copy"];\npipe :copy "archive";\n')
+    checked = containers.command("dmsctl", "render", "--check", config=tmp_path, options=["--hostname", HOSTNAME])
+    assert checked.code == 0, checked.output
+    assert "before.dovecot.sieve:2: Sieve cannot read it, so it is left out: unknown command" in checked.output
+    assert "after.dovecot.sieve" not in checked.output
 
 
 def test_missing_certificate_files_are_named(start: Start) -> None:

@@ -7,6 +7,7 @@ import pytest
 from dmsinit.render.processes import Outcome
 from dmsinit.render.stage import Origin, Stage
 from dmsinit.render.validate import (
+    BEFORE_SIEVE,
     Checks,
     Verdict,
     read_doveconf,
@@ -14,6 +15,7 @@ from dmsinit.render.validate import (
     read_postalias,
     read_postconf,
     read_rspamadm,
+    read_sievec,
 )
 
 from .conftest import System
@@ -110,6 +112,22 @@ def test_doveconf_warnings_do_not_forbid(stage: Stage) -> None:
     read_doveconf(outcome("doveconf: Warning: something is old", code=0), stage, STAGED, verdict)
     assert verdict.problems == []
     assert len(verdict.warnings) == 1
+
+
+def test_sieve_script_that_does_not_compile_is_left_out(stage: Stage, tmp_path: Path) -> None:
+    verdict = Verdict()
+    stage.add(BEFORE_SIEVE, "#\nfoo;\n").origin = Origin(1, "before.dovecot.sieve")
+    stage.write(str(tmp_path))
+    command = ("sievec", "-d", f"{tmp_path}{BEFORE_SIEVE}", "-")
+    read_sievec(Outcome(command, 89, "", "sievec: Fatal: Error in configuration file\n"), stage, str(tmp_path), verdict)
+    assert BEFORE_SIEVE in stage.files
+    text = "50-before.dovecot: line 2: error: unknown command 'foo' (only reported once at first occurrence).\n"
+    read_sievec(Outcome(command, 89, "", text), stage, str(tmp_path), verdict)
+    assert BEFORE_SIEVE not in stage.files
+    assert not Path(f"{tmp_path}{BEFORE_SIEVE}").exists()
+    assert verdict.problems == []
+    assert [warning.where for warning in verdict.warnings] == ["before.dovecot.sieve:2"]
+    assert "left out: unknown command 'foo'" in verdict.warnings[0].cause
 
 
 RSPAMADM_REFUSES = f"""\
