@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, HOSTNAME, PASSWORD, Server, letter
 
 ANNA, BOB, CARLA = (f"{name}@{DOMAIN}" for name in ("anna", "bob", "carla"))
@@ -156,6 +157,18 @@ def test_mail_is_where_docker_mailserver_keeps_it(server: Server) -> None:
     server.receive(BOB, "on disk")
     found = server.checked("bash", "-c", f"grep -rl 'Subject: on disk' /var/mail/{DOMAIN}/bob/{{new,cur}}")
     assert server.checked("stat", "--format=%U:%G", found.strip()).strip() == "docker:docker"
+
+
+def test_deleted_mail_of_a_dbox_gives_its_room_back_at_night(start: Start) -> None:
+    server = start(environment={"DOVECOT_MAILBOX_FORMAT": "mdbox"}).wait_until_up()
+    server.send(ANNA, "in a box", port=465, login=ANNA)
+    server.receive(ANNA, "in a box")
+    storage = f"/var/mail/{DOMAIN}/anna/storage"
+    assert server.checked("ls", storage).split() == ["dovecot.map.index.log", "m.1"]
+    server.checked("doveadm", "expunge", "-u", ANNA, "mailbox", "INBOX", "all")
+    job = server.checked("sed", "-n", "s/^38 2 \\* \\* \\* root //p", "/etc/cron.d/dovecot-purge")
+    assert server.checked("env", "-i", "PATH=/usr/bin", "sh", "-c", job) == ""
+    assert server.checked("ls", storage).split() == ["dovecot.map.index.log"]
 
 
 def test_tls_is_offered_without_a_certificate_of_the_users(open_server: Server) -> None:

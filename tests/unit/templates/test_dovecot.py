@@ -85,9 +85,12 @@ def test_mailboxes(render: Render) -> None:
 
 
 def test_dbox(render: Render) -> None:
-    found = render(DOVECOT_MAILBOX_FORMAT="sdbox").dovecot("conf.d/10-mail.conf")
+    rendered = render(DOVECOT_MAILBOX_FORMAT="sdbox")
+    found = rendered.dovecot("conf.d/10-mail.conf")
     assert found["mail_driver"] == "sdbox"
     assert found["mail_home"] == found["mail_path"]
+    assert "38 2 * * * root doveadm purge -A" in rendered.lines("/etc/cron.d/dovecot-purge")
+    assert "/etc/cron.d/dovecot-purge" not in render().files
 
 
 def test_sockets(render: Render) -> None:
