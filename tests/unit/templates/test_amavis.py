@@ -77,6 +77,7 @@ def test_defaults(render: Render) -> None:
         "final_bad_header_destiny": "D_PASS",
         "sa_spam_subject_tag": "undef",
         "max_servers": "",
+        "allow_preserving_evidence": "0",
         "smtp_connection_cache_enable": "0",
         "smtp_connection_cache_on_demand": "0",
     }
@@ -141,12 +142,14 @@ def test_rules_of_the_user(system: System) -> None:
 
 
 def test_shortcircuits(render: Render) -> None:
-    assert "/etc/spamassassin/shortcircuit.pre" not in render(ENABLE_SPAMASSASSIN="1").files
+    files = render(ENABLE_SPAMASSASSIN="1").files
+    assert not {"/etc/spamassassin/v320.pre", "/etc/spamassassin/local.cf"} & set(files)  # those of the package
     rendered = render(ENABLE_SPAMASSASSIN="1", SA_SHORTCIRCUIT_BAYES_SPAM="1")
-    assert rendered.lines("/etc/spamassassin/shortcircuit.cf") == ["shortcircuit BAYES_99 spam"]
+    assert rendered.lines("/etc/spamassassin/local.cf") == ["shortcircuit BAYES_99 spam"]
     rendered = render(ENABLE_SPAMASSASSIN="1", SA_SHORTCIRCUIT_BAYES_HAM="1")
-    assert rendered.lines("/etc/spamassassin/shortcircuit.cf") == ["shortcircuit BAYES_00 ham"]
-    assert rendered.lines("/etc/spamassassin/shortcircuit.pre")
+    assert rendered.lines("/etc/spamassassin/local.cf") == ["shortcircuit BAYES_00 ham"]
+    plugins = rendered.lines("/etc/spamassassin/v320.pre")
+    assert "loadplugin Mail::SpamAssassin::Plugin::Shortcircuit" in plugins
 
 
 def test_jobs(render: Render) -> None:

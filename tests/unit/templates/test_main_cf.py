@@ -70,6 +70,10 @@ DEFAULTS = {
     "broken_sasl_auth_clients": "yes",
     "milter_protocol": "6",
     "milter_default_action": "tempfail",  # the contract says accept: mail that no filter saw must not come in
+    "milter_connect_timeout": "15s",
+    "milter_command_timeout": "15s",
+    "milter_content_timeout": "130s",
+    "smtpd_policy_service_timeout": "50s",
     "dkim_milter": "inet:localhost:8891",
     "dmarc_milter": "inet:localhost:8893",
     "smtpd_milters": "$dkim_milter $dmarc_milter",
