@@ -28,6 +28,22 @@ for _ in range(times):
 """
 """Fail to log in at HOST by PROTOCOL that many TIMES."""
 
+ASKS = """
+import smtplib, sys
+host, recipient, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+answers = []
+try:
+    with smtplib.SMTP(host, 25, "guesser.outside.test", timeout=20) as smtp:
+        smtp.ehlo()
+        smtp.mail("")
+        for number in range(times):
+            answers.append(smtp.rcpt(recipient % number)[0])
+except (smtplib.SMTPException, OSError):
+    pass  # banned already, before the last of them had its answer
+print(*answers)
+"""
+"""Offer HOST mail for RECIPIENT, in which a number stands for %d, that many TIMES; print the answers."""
+
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -89,6 +105,27 @@ def test_who_fails_to_log_in_is_banned_from_all_ports(
     assert f"ip saddr @addr-set-{jail} drop" in rules
     assert {line for line in freed(guard, guesser.address) if jail in line} == {f"Unbanned IP from {jail}: 1"}
     assert connection(guesser, guard, 143) == "accepted"
+
+
+@pytest.mark.parametrize("recipient", ["nobody%d@example.test", "somebody%d@elsewhere.test"], ids=["users", "relays"])
+def test_who_looks_for_users_or_relays_is_banned_too(guard: Server, containers: Containers, recipient: str) -> None:
+    with peer(containers) as seeker:
+        refused = seeker.python(ASKS, guard.address, recipient, "5").split()
+        assert len(refused) == 5
+        assert set(refused) <= {"550", "554"}
+        assert connection(seeker, guard, 25) == "accepted"
+        seeker.python(ASKS, guard.address, recipient, "1")
+        guard.wait_for_line(LOG, rf"\[postfix\] Ban {seeker.address}$")
+        assert [connection(seeker, guard, port) for port in (25, 587, 993)] == ["silence"] * 3
+        assert freed(guard, seeker.address) == ["Unbanned IP from postfix: 1"]
+        assert connection(seeker, guard, 25) == "accepted"
+
+
+def test_who_is_inside_is_never_banned(guard: Server) -> None:
+    for _ in range(7):
+        guard.checked("bash", "-c", "curl -s -m 5 -u anna@example.test:wrong imap://127.0.0.1/ || [ $? = 67 ]")
+    guard.wait_for_line(LOG, r"\[dovecot\] Ignore 127\.0\.0\.1 by ")
+    assert "127.0.0.1" not in guard.checked("setup", "fail2ban")
 
 
 def test_the_limits_are_those_of_the_contract_and_the_user(guard: Server) -> None:
