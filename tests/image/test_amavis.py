@@ -1,5 +1,6 @@
 """Amavis and SpamAssassin on real mail: behaviours 125 to 140, learning, and failures that lose nothing."""
 
+import random
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -133,6 +134,41 @@ def test_what_users_move_teaches_the_filter(filtering: Server) -> None:
     deliver(filtering, "judged", f"{words} once more\n")
     filtering.receive(ANNA, "judged")
     assert "BAYES_" in filtering.receive(ANNA, "judged")["X-Spam-Status"]
+
+
+LEARN_BY_CRON = """# m h dom mon dow user command
+* * * * * root  sa-learn --spam /var/mail/example.test/anna/.Junk --dbpath /var/mail-state/lib-amavis/.spamassassin
+* * * * * root  sa-learn --ham /var/mail/example.test/anna/cur* --dbpath /var/mail-state/lib-amavis/.spamassassin
+"""
+"""The recipe that docker-mailserver's FAQ gives, every minute."""
+KNOWN = "sa-learn --dbpath /var/mail-state/lib-amavis/.spamassassin --dump magic | grep -cE ' 200 .*: n(spam|ham)$'"
+
+
+def test_bayes_judges_by_what_cron_has_learned_from_folders(start: Start, tmp_path: Path) -> None:
+    """Two hundred messages of each kind, which is what SpamAssassin asks for, by the real cron daemon."""
+    (tmp_path / "state").mkdir()
+    server = start(
+        {"postfix-accounts.cf": ACCOUNTS, "spamassassin-rules.cf": OFFLINE},
+        environment={"ENABLE_SPAMASSASSIN": "1", "SA_TAG": "-1000"},
+        options=["--volume", f"{tmp_path}/state:/var/mail-state"],
+    )  # fmt: skip
+    server.wait_until_up()
+    chance = random.Random(1)
+    kinds = {"Junk": [f"pill{n}ium" for n in range(300)], "INBOX": [f"garden{n}er" for n in range(300)]}
+    with server.imap(ANNA) as imap:
+        for mailbox, words in kinds.items():
+            for number in range(200):
+                message = letter(ANNA, " ".join(chance.sample(words, 4)), f"{number}@outside.test")
+                message.set_content(" ".join(chance.sample(words, 40)) + "\n")
+                assert imap.append(mailbox, "\\Seen", "", message.as_bytes())[0] == "OK"
+    assert server.run("sh", "-c", "cat > /etc/cron.d/sa-learn", stdin=LEARN_BY_CRON).code == 0
+    wait = ["timeout", "170", "bash", "-c", f"until [ $({KNOWN}) = 2 ]; do sleep 1; done"]
+    assert server.containers.call("exec", server.name, *wait, timeout=180).code == 0, server.log()
+    server.checked("rm", "/etc/cron.d/sa-learn")
+    deliver(server, "an offer", " ".join(chance.sample(kinds["Junk"], 40)) + "\n")
+    deliver(server, "a walk", " ".join(chance.sample(kinds["INBOX"], 40)) + "\n")
+    assert re.search(r"\bBAYES_99=", server.receive(ANNA, "an offer")["X-Spam-Status"])
+    assert re.search(r"\bBAYES_00=", server.receive(ANNA, "a walk")["X-Spam-Status"])
 
 
 def test_what_root_learns_amavis_reads(filtering: Server) -> None:
