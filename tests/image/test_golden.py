@@ -36,7 +36,8 @@ doveconf() {{ if [ -e /etc/dovecot/conf.d/10-auth.conf ] && grep -q dmsinit /etc
     command doveconf -n; fi; }}
 part dovecot doveconf
 for file in /etc/postfix/{{vhost,vmailbox,virtual,regexp,relayhost_map,sasl_passwd,ldap-users.cf,ldap-groups.cf}} \\
-    /etc/aliases /etc/dovecot/userdb /etc/dovecot/masterdb /etc/opendkim/TrustedHosts; do
+    /etc/aliases /etc/dovecot/userdb /etc/dovecot/masterdb /etc/opendkim/TrustedHosts \\
+    /etc/fetchmailrc /etc/fetchmailrc.d/* /etc/getmailrc.d/*; do
     [ ! -s $file ] || part $file grep -v '^#' $file || true
 done
 newaliases -oA/etc/aliases > /dev/null 2>&1 || true
