@@ -1,6 +1,8 @@
 """Services: merged from three places, with all errors at once."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from dmsinit.plan import Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import services
 from dmsinit.render.paths import TEMPLATE_CACHE, TEMPLATES
+from dmsinit.render.service_keys import PROBES, SECTIONS
 from dmsinit.render.templates import Templates
 from dmsinit.settings import load
 
@@ -116,6 +119,19 @@ def test_files_that_are_no_services_are_ignored(system: System) -> None:
     system.volume("services/README.md", "x")
     system.volume("services/.one.toml.swp", "x")
     assert loaded(system) == {}
+
+
+REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "services.md"
+
+
+def test_the_reference_has_a_line_for_every_key() -> None:
+    rows = [row.split(" | ")[0] for row in REFERENCE.read_text().splitlines() if row.startswith("| `")]
+    shown = {(re.findall(r"\[(\w+)\]", row) or [""])[0]: set[str]() for row in rows}
+    for row in rows:
+        section = (re.findall(r"\[(\w+)\]", row) or [""])[0]
+        shown[section] |= set(re.findall(r"\w+", row.replace(f"[{section}]", "")))
+    assert shown.pop("") == {"each", *SECTIONS[""], *PROBES}
+    assert shown == {section: set(keys) for section, keys in SECTIONS.items() if section}
 
 
 EACH = """
