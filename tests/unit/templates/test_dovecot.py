@@ -38,6 +38,19 @@ def test_logins(render: Render) -> None:
     assert accounts["userdb passwd-file/fields/home:default"] == "/var/mail/%{user | domain}/%{user | username}/home/"
 
 
+@pytest.mark.parametrize(
+    ("hosts", "uris"),
+    [
+        ("", "ldap://mail.example.com"),
+        ("ldaps://a.test ldap://b.test:390", "ldaps://a.test ldap://b.test:390"),
+        ("a.test ldap://b.test", "ldap://a.test ldap://b.test"),
+    ],
+)
+def test_directory_servers_have_a_scheme(render: Render, hosts: str, uris: str) -> None:
+    rendered = render(ACCOUNT_PROVISIONER="LDAP", DOVECOT_URIS=hosts)
+    assert rendered.dovecot("conf.d/auth-ldap.conf.ext")["ldap_uris"].strip('"') == uris
+
+
 def test_a_certificate_makes_tls_a_duty(system: System) -> None:
     for name in ("key", "cert", "altkey", "altcert"):
         system.write(f"/certs/{name}.pem", name)
