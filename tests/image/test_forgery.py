@@ -237,18 +237,26 @@ def test_mail_of_users_says_nothing_about_their_devices(server: Server) -> None:
     assert received.get_content().strip() == "This is private."
 
 
-def test_a_bare_newline_ends_no_message(server: Server) -> None:
-    """A message cannot smuggle in another one behind a dot between bare newlines."""
-    smuggled = f"MAIL FROM:<>\nRCPT TO:<{ANNA}>\nDATA\nSubject: smuggled\n\ntext"
-    with server.smtp(25) as smtp:
-        smtp.mail("")
+def hand_in_raw(server: Server, text: str, port: int = 25, login: str = "") -> tuple[int, bytes]:
+    """Send the text of a message as it is, and return the answer to its end."""
+    with server.smtp(port, login=login) as smtp:
+        smtp.mail(login)
         smtp.rcpt(ANNA)
         assert smtp.docmd("DATA")[0] == 354
-        smtp.send(f"Subject: outer\r\n\r\ntext\n.\n{smuggled}\r\n.\r\n".encode())
-        smtp.getreply()
+        smtp.send(text.encode() + b"\r\n.\r\n")
+        answer = smtp.getreply()
         assert smtp.noop() == (250, b"2.0.0 Ok")
-    server.send(ANNA, "behind the smuggler")
-    server.receive(ANNA, "behind the smuggler")
+        return answer
+
+
+def test_a_bare_newline_ends_no_message(server: Server) -> None:
+    """A message cannot smuggle in another one behind a dot between bare newlines, which strangers may not send."""
+    smuggled = f"MAIL FROM:<>\nRCPT TO:<{ANNA}>\nDATA\nSubject: smuggled\n\ntext"
+    code, text = hand_in_raw(server, f"Subject: outer\r\n\r\ntext\n.\n{smuggled}")
+    assert (code, text) == (550, f"5.5.2 {HOSTNAME} Error: bare <LF> received".encode())
+    assert hand_in_raw(server, "Subject: bare newlines of a user\n\ntext", 465, ANNA)[0] == 250
+    assert server.receive(ANNA, "bare newlines of a user").get_content().strip() == "text"
     with server.imap(ANNA) as imap:
         imap.select("INBOX")
-        assert imap.search(None, "SUBJECT", "smuggled")[1] == [b""]
+        for subject in ("outer", "smuggled"):
+            assert imap.search(None, "SUBJECT", subject)[1] == [b""]
