@@ -13,12 +13,19 @@ class Problem:
     """One thing that is wrong.
 
     `where` is a variable name or `path:line`, `cause` says what is wrong there, `remedy` what to write instead.
-    None of them may hold a secret.
+    None of them may hold a secret. Bytes of a file that are no text (lone surrogates, which nothing can write)
+    are shown as `?`.
     """
 
     where: str
     cause: str
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("where", "cause", "remedy"):
+            text: str = getattr(self, name)
+            if not text.isascii():
+                object.__setattr__(self, name, text.encode("utf-8", "replace").decode())
 
     def __str__(self) -> str:
         return f"{self.where}: {self.cause}" + (f"; {self.remedy}" if self.remedy else "")

@@ -12,7 +12,7 @@ from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import run
-from dmsinit.render.stage import Origin, Stage
+from dmsinit.render.stage import Edit, Origin, Stage
 from dmsinit.render.texts import Findings, read
 from dmsinit.settings import Severe
 
@@ -207,14 +207,14 @@ def master_cf(stage: Stage, directory: str, inputs: Inputs, root: Root) -> Findi
     if "postfix-master.cf" not in inputs.overrides or file is None:
         return findings
     services = _services(file.content.decode("utf-8", "replace"))
-    edits: list[str] = []
+    edits: list[Edit] = []
     for number, line in enumerate((read(root, "postfix-master.cf", findings) or "").splitlines(), 1):
         edit = _master_edit(line, number, services, findings)
         if edit:
-            edits.append(edit)
+            edits.append(Edit(f"postfix-master.cf:{number}", edit))
     if not edits:
         return findings
-    outcome = run(["postconf", "-c", f"{directory}/etc/postfix", "-P", *edits])
+    outcome = run(["postconf", "-c", f"{directory}/etc/postfix", "-P", *(edit.text for edit in edits)])
     if outcome.code:
         cause = f"postconf refuses it: {outcome.complaint}"
         findings.problems.append(
@@ -224,6 +224,7 @@ def master_cf(stage: Stage, directory: str, inputs: Inputs, root: Root) -> Findi
     staged = f"{directory}{file.path}"
     with open(staged, "rb") as changed:
         file.content = changed.read()
+    file.edits = tuple(edits)
     os.unlink(staged)
     write_file(staged, file.content, 0o600)  # with a time at which the checkers do not wait
     return findings

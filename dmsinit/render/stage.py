@@ -20,6 +20,14 @@ class Origin:
     name: str
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A change that a line of the user's made in a staged file: where the line stands (`name:line`), and the change."""
+
+    where: str
+    text: str
+
+
 @dataclass
 class StagedFile:
     """One file: where it belongs, its bytes, owner and mode, and whose text it holds."""
@@ -30,6 +38,7 @@ class StagedFile:
     group: str = "root"
     mode: int = 0o644
     origin: Origin | None = None
+    edits: tuple[Edit, ...] = ()
 
     def source(self, line: int = 0) -> str:
         """Return where a person finds line `line` (0: the file): in the user's file if it comes from there."""

@@ -171,29 +171,43 @@ def _placed(text: str, stage: Stage, remedy: str = "") -> Problem | None:
 
 def _about_parameter(text: str, stage: Stage) -> Problem:
     """Return postconf's complaint about a parameter, with the line of the user's file that it is about."""
-    match = re.search(r"(?:/etc/postfix/\S+: )?(unused|undefined) parameter: ([^\s=]+)", text)
+    match = re.search(r"(?:(/etc/postfix/\S+): )?(unused|undefined) parameter: ([^\s=]+)", text)
     if not match:
         return Problem(MAIN_CF, text)
-    kind, name = match.groups()
+    path, kind, name = match.groups()
     if kind == "unused":
-        return _parameter(name, f"Postfix knows no parameter {name}, and nothing uses it", stage, "check its spelling")
-    line = _find(stage.files[MAIN_CF], re.compile(r"\$[{(]?" + re.escape(name) + r"\b"))
-    where = stage.files[MAIN_CF].source(line)
-    return Problem(where, f"uses ${name}, which is not defined", "define it, or correct its spelling")
+        cause, remedy = f"Postfix knows no parameter {name}, and nothing uses it", "check its spelling"
+        pattern = re.compile(r"(?:^|/)" + _as_shown(name) + r"\s*=")
+    else:
+        cause, remedy = f"uses ${name}, which is not defined", "define it, or correct its spelling"
+        pattern = re.compile(r"\$[{(]?" + _as_shown(name) + r"\b")
+    edits = stage.files[path].edits if path in stage.files else ()
+    where = next((edit.where for edit in reversed(edits) if pattern.search(_latin(edit.text))), "")
+    return Problem(where or stage.files[MAIN_CF].source(_find(stage.files[MAIN_CF], pattern)), cause, remedy)
+
+
+def _as_shown(name: str) -> str:
+    """Return a pattern for a name in a complaint, where Postfix shows `?` for each byte that is not ASCII."""
+    return re.escape(name).replace(r"\?", ".")
 
 
 def _parameter(name: str, cause: str, stage: Stage, remedy: str) -> Problem:
     file = stage.files.get(MAIN_CF)
     if file is None:
         return Problem(MAIN_CF, cause, remedy)
-    line = _find(file, re.compile(r"^" + re.escape(name) + r"\s*="))
+    line = _find(file, re.compile(r"^" + _as_shown(name) + r"\s*="))
     return Problem(file.source(line), cause, remedy)
 
 
 def _find(file: StagedFile, pattern: re.Pattern[str]) -> int:
     """Return the last line (from 1) in which `pattern` stands, 0 when it stands nowhere."""
-    lines = file.content.decode("utf-8", "replace").splitlines()
+    lines = _latin(file.content).split("\n")
     return next((n for n in range(len(lines), 0, -1) if pattern.search(lines[n - 1])), 0)
+
+
+def _latin(text: str | bytes) -> str:
+    """Return text with one character for each of its bytes."""
+    return (text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")).decode("latin-1")
 
 
 _COMPILE: Final = r"""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dmsinit.render.processes import Outcome
-from dmsinit.render.stage import Origin, Stage
+from dmsinit.render.stage import Edit, Origin, Stage
 from dmsinit.render.validate import (
     BEFORE_SIEVE,
     Checks,
@@ -69,6 +69,24 @@ def test_postconf_warnings(stage: Stage) -> None:
         "postfix-main.cf:2: uses $nosuch, which is not defined; define it, or correct its spelling",
         "postfix-main.cf:2: Postfix knows no parameter my_thing, and nothing uses it; check its spelling",
     ]
+
+
+def test_names_that_are_not_ascii_are_found_in_the_users_files(stage: Stage) -> None:
+    stage.files["/etc/postfix/main.cf"].content += b"m\xfcx_idle = 1\nm\xc3\xa4x = 1\n"
+    stage.files["/etc/postfix/master.cf"].edits = (
+        Edit("postfix-master.cf:1", "submission/inet/m\udcfcx=1"), Edit("postfix-master.cf:2", "smtp/inet/x=$nosuch"),
+    )  # fmt: skip
+    text = (
+        f"postconf: warning: {STAGED}/etc/postfix/main.cf: unused parameter: m?x_idle=1\n"
+        f"postconf: warning: {STAGED}/etc/postfix/main.cf: unused parameter: m??x=1\n"
+        f"postconf: warning: {STAGED}/etc/postfix/master.cf: unused parameter: m?x=1\n"
+        f"postconf: warning: {STAGED}/etc/postfix/master.cf: undefined parameter: nosuch\n"
+    )
+    verdict = Verdict()
+    read_postconf(outcome(text, code=0), stage, STAGED, verdict)
+    assert [warning.where for warning in verdict.warnings] == [
+        "postfix-main.cf:3", "postfix-main.cf:4", "postfix-master.cf:1", "postfix-master.cf:2",
+    ]  # fmt: skip
 
 
 def test_postalias_finds_values_that_are_no_numbers(stage: Stage) -> None:
