@@ -26,7 +26,8 @@ class Making:
 
     def __init__(self, fqdn: str, cert: str, key: str, root: Root) -> None:
         self._cert, self._key = root(cert), root(key)
-        os.makedirs(os.path.dirname(self._cert), mode=0o755, exist_ok=True)
+        for path in (self._cert, self._key):
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         name = fqdn if len(fqdn) <= _COMMON_NAME_LIMIT else fqdn.split(".")[0][:_COMMON_NAME_LIMIT]
         previous = os.umask(0o077)
         self._job = Job([

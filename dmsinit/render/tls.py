@@ -174,11 +174,9 @@ def _custom(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
 
 
 def _snakeoil(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
-    choice = Choice(Tls("snakeoil", SNAKEOIL_CERT, SNAKEOIL_KEY))
-    if not (root.exists(SNAKEOIL_CERT) and root.exists(SNAKEOIL_KEY)):
-        cert, key = made_paths(fqdn, root)
-        choice.tls = Tls("snakeoil", cert, key)
-        choice.make = not (root.exists(cert) and root.exists(key))
+    # The image has no such pair: everybody would have its key. Each container makes its own.
+    made = root.exists(SNAKEOIL_CERT) and root.exists(SNAKEOIL_KEY)
+    choice = Choice(Tls("snakeoil", SNAKEOIL_CERT, SNAKEOIL_KEY), make=not made)
     cause = "uses a throw-away certificate, which no client can verify"
     choice.warnings.append(Problem("SSL_TYPE=snakeoil", cause, "set SSL_TYPE=letsencrypt or manual"))
     return choice

@@ -111,8 +111,10 @@ def test_custom_is_one_file(system: System) -> None:
     assert [copy.mode for copy in choice.copies] == [0o600]
 
 
-def test_snakeoil_takes_the_packages_pair_or_makes_one(system: System) -> None:
-    assert chosen(system, SSL_TYPE="snakeoil").make
+def test_snakeoil_is_the_packages_pair_made_where_it_is_missing(system: System) -> None:
+    choice = chosen(system, SSL_TYPE="snakeoil")
+    assert choice.make
+    assert choice.tls.chain_files == [tls.SNAKEOIL_KEY, tls.SNAKEOIL_CERT]
     system.write(tls.SNAKEOIL_KEY, "x")
     system.write(tls.SNAKEOIL_CERT, "x")
     choice = chosen(system, SSL_TYPE="snakeoil")
