@@ -67,8 +67,9 @@ ENV DMS_RELEASE=$DMS_RELEASE
 ARG DMS_RELEASES_URL=
 RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url \
  && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate /etc/cron.daily/apt-compat /etc/cron.daily/dpkg \
- && for name in opendkim opendmarc postfix dovecot amavis rspamd fail2ban postgrey fetchmail; do \
-      rm -f "/etc/init.d/$name"; install -m 755 bin/init-shim "/etc/init.d/$name"; done \
+ && rm /etc/init.d/* && for name in amavis clamav-daemon clamav-freshclam cron dovecot fail2ban fetchmail opendkim \
+      opendmarc postfix postfix-mta-sts-resolver postgrey postsrsd redis-server rspamd rsyslog saslauthd; do \
+      install -m 755 bin/init-shim "/etc/init.d/$name"; done \
  && install -D -m 644 dmsinit/cli/completion /usr/share/bash-completion/completions/dmsctl \
  && install -D -m 644 docs/man/dmsctl.8 /usr/share/man/man8/dmsctl.8 && rm -r docs \
  && mv dmsinit /usr/lib/python3/dist-packages/ \

@@ -32,6 +32,20 @@ def test_old_init_scripts_restart_what_is_supervised(crash_server: Server) -> No
         assert crash_server.checked("pgrep", "-x", name).split() == [str(after["pid"])]
 
 
+def test_no_init_script_starts_a_second_daemon(crash_server: Server) -> None:
+    listed = crash_server.checked("ls", "/etc/init.d").split()
+    before = crash_server.pids()
+    services = crash_server.services()
+    for name in listed:
+        status = crash_server.run(f"/etc/init.d/{name}", "status")
+        assert status.code == 0, status.output
+        if services[status.output.split()[0]]["state"] == "disabled":
+            assert crash_server.run(f"/etc/init.d/{name}", "start").code == 1
+    assert {"clamav-daemon", "redis-server", "rsyslog", "saslauthd"} <= set(listed)
+    assert crash_server.pids() == before
+    assert crash_server.run("pgrep", "-x", "redis-server|saslauthd|clamd|freshclam").code == 1
+
+
 def test_the_job_of_four_o_clock_wipes_the_quarantine(crash_server: Server) -> None:
     folder = "/var/lib/amavis/virusmails"
     crash_server.checked("touch", "-d", "8 days ago", f"{folder}/old")
