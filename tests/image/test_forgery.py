@@ -237,10 +237,10 @@ def test_mail_of_users_says_nothing_about_their_devices(server: Server) -> None:
     assert received.get_content().strip() == "This is private."
 
 
-def hand_in_raw(server: Server, text: str, port: int = 25, login: str = "") -> tuple[int, bytes]:
+def hand_in_raw(server: Server, text: str) -> tuple[int, bytes]:
     """Send the text of a message as it is, and return the answer to its end."""
-    with server.smtp(port, login=login) as smtp:
-        smtp.mail(login)
+    with server.smtp(25) as smtp:
+        smtp.mail("")
         smtp.rcpt(ANNA)
         assert smtp.docmd("DATA")[0] == 354
         smtp.send(text.encode() + b"\r\n.\r\n")
@@ -250,13 +250,10 @@ def hand_in_raw(server: Server, text: str, port: int = 25, login: str = "") -> t
 
 
 def test_a_bare_newline_ends_no_message(server: Server) -> None:
-    """A message cannot smuggle in another one behind a dot between bare newlines, which strangers may not send."""
-    smuggled = f"MAIL FROM:<>\nRCPT TO:<{ANNA}>\nDATA\nSubject: smuggled\n\ntext"
-    code, text = hand_in_raw(server, f"Subject: outer\r\n\r\ntext\n.\n{smuggled}")
-    assert (code, text) == (550, f"5.5.2 {HOSTNAME} Error: bare <LF> received".encode())
-    assert hand_in_raw(server, "Subject: bare newlines of a user\n\ntext", 465, ANNA)[0] == 250
-    assert server.receive(ANNA, "bare newlines of a user").get_content().strip() == "text"
+    """A message cannot smuggle in another one behind a dot between bare newlines, which are mended."""
+    smuggled = f"MAIL FROM:<>\nRCPT TO:<{ANNA}>\nDATA\nSubject: smuggled\n\nits text"
+    assert hand_in_raw(server, f"Subject: outer\r\n\r\ntext\n.\n{smuggled}")[0] == 250
+    assert "DATA\r\nSubject: smuggled" in server.receive(ANNA, "outer").get_content()
     with server.imap(ANNA) as imap:
         imap.select("INBOX")
-        for subject in ("outer", "smuggled"):
-            assert imap.search(None, "SUBJECT", subject)[1] == [b""]
+        assert imap.search(None, "SUBJECT", "smuggled")[1] == [b""]
