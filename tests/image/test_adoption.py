@@ -42,9 +42,18 @@ OLD_CONFIG = {
 RELEASES = (
     Release("v10.5", (*STATE_ALWAYS, *EVERYTHING), OLD_CONFIG, {"ONE_DIR": "1", "ENABLE_LDAP": "0"}, home=False),
     Release(
-        "v12", (*STATE_ALWAYS, "lib-logrotate", "lib-rspamd", "lib-redis"), OLD_CONFIG, {"ONE_DIR": "1"}, home=False
-    ),
-    Release("v13", (*STATE_ALWAYS, "lib-logrotate", "lib-getmail", "lib-mta-sts"), OLD_CONFIG, {"ONE_DIR": "1"}),
+        "v12",
+        (*STATE_ALWAYS, "lib-logrotate", "lib-rspamd", "lib-redis", "lib-fetchmail"),
+        OLD_CONFIG,
+        {"ONE_DIR": "1", "ENABLE_FETCHMAIL": "1"},
+        home=False,
+    ),  # fmt: skip
+    Release(
+        "v13",
+        (*STATE_ALWAYS, "lib-logrotate", "lib-getmail", "lib-mta-sts"),
+        OLD_CONFIG,
+        {"ONE_DIR": "1", "ENABLE_GETMAIL": "1"},
+    ),  # fmt: skip
     Release("v14", (*STATE_ALWAYS, "lib-logrotate"), OLD_CONFIG, {"ENABLE_POSTGREY": "1"}),
     Release("v15", (*STATE_ALWAYS, "lib-logrotate", "lib-fail2ban"), OLD_CONFIG, {"ENABLE_FAIL2BAN": "1"}),
 )
@@ -122,6 +131,7 @@ def check_mail(server: Server) -> None:
         assert imap.search(None, "SUBJECT", '"from before"')[1] == [b"1"]
         assert b"5120" in b"".join(imap.getquotaroot("INBOX")[1][1])
     server.send(f"sales@{DOMAIN}", "into a folder", port=587, login=ANNA)
+    server.wait_for_line("/var/log/mail/mail.log", "stored mail into mailbox 'Sorted'")  # the script makes it
     server.receive(ANNA, "into a folder", mailbox="Sorted")
     assert server.checked("find", "/var/mail", "!", "-uid", "5000").strip() == ""
     assert "smtpd_hard_error_limit = 7" in server.checked("postconf", "-P", "submissions/inet/smtpd_hard_error_limit")
@@ -135,7 +145,11 @@ def check_state(server: Server, release: Release) -> None:
         ("/var/lib/postfix", "lib-postfix", "postfix"),
         ("/var/spool/postfix", "spool-postfix", "root"),
         ("/var/lib/dovecot", "lib-dovecot", None),
+        ("/var/lib/fetchmail", "lib-fetchmail", "fetchmail"),
+        ("/var/lib/getmail", "lib-getmail", None),
     ):
+        if name not in release.state:
+            continue
         assert server.checked("readlink", path).strip() == f"/var/mail-state/{name}"
         if owner:
             assert server.checked("stat", "-c", "%U", f"/var/mail-state/{name}").strip() == owner
