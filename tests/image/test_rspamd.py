@@ -245,6 +245,23 @@ def test_while_rspamd_hangs_mail_has_to_come_again(rspamd: Server) -> None:
     assert rspamd.receive(ANNA, "after it hung")
 
 
+def test_an_rspamd_that_hangs_is_replaced(rspamd: Server) -> None:
+    impatience = rspamd.config / "services" / "rspamd.toml"
+    impatience.parent.mkdir()
+    impatience.write_text('[health]\ninterval = "1s"\ntimeout = "1s"\n')
+    rspamd.checked("dmsctl", "apply")
+    before = rspamd.services()["rspamd"]
+    rspamd.checked("pkill", "-STOP", "-u", "_rspamd")
+    rspamd.wait_for_log("rspamd is restarted: 3 health probes in a row failed")
+    while not accepted(rspamd, letter(ANNA, "after a hung one was replaced", OUTSIDE)):
+        pass
+    assert rspamd.receive(ANNA, "after a hung one was replaced")["X-Spamd-Result"]
+    after = rspamd.services()["rspamd"]
+    assert (after["state"], after["restarts"]) == ("ready", before["restarts"] + 1)
+    impatience.unlink()
+    rspamd.checked("dmsctl", "apply")
+
+
 @pytest.mark.parametrize("what", ["STOP", "KILL"])
 def test_without_redis_spam_is_still_refused_and_mail_not_lost(rspamd: Server, what: str) -> None:
     redis = rspamd.pids()["rspamd-redis"]
