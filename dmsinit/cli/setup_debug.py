@@ -58,6 +58,14 @@ VERBS = (
         "ask the servers of fetchmail.cf for mail and show what happens",
         helper("debug-fetchmail"),
         maximum=None,
+        description="Brings /etc/fetchmailrc up to date first. Nothing is fetched.\nEnds with fetchmail's own status.",
     ),
-    Verb(("debug", "getmail"), "", "show the settings of getmail", helper("debug-getmail"), maximum=None),
+    Verb(
+        ("debug", "getmail"),
+        "",
+        "show the settings of getmail",
+        helper("debug-getmail"),
+        maximum=None,
+        description="Brings /etc/getmailrc.d up to date first. Passwords are shown as *.",
+    ),
 )

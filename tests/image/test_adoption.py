@@ -47,13 +47,13 @@ RELEASES = (
         OLD_CONFIG,
         {"ONE_DIR": "1", "ENABLE_FETCHMAIL": "1"},
         home=False,
-    ),  # fmt: skip
+    ),
     Release(
         "v13",
         (*STATE_ALWAYS, "lib-logrotate", "lib-getmail", "lib-mta-sts"),
         OLD_CONFIG,
         {"ONE_DIR": "1", "ENABLE_GETMAIL": "1"},
-    ),  # fmt: skip
+    ),
     Release("v14", (*STATE_ALWAYS, "lib-logrotate"), OLD_CONFIG, {"ENABLE_POSTGREY": "1"}),
     Release("v15", (*STATE_ALWAYS, "lib-logrotate", "lib-fail2ban"), OLD_CONFIG, {"ENABLE_FAIL2BAN": "1"}),
 )
