@@ -160,7 +160,8 @@ def test_both_names_of_the_quota_file_hold_the_same() -> None:
 
 def test_smtp_only_leaves_dovecot_alone(render: Render) -> None:
     rendered = render(SMTP_ONLY="1")
-    assert not [path for path in rendered.files if path.startswith("/etc/dovecot/")]
+    found = [path for path in rendered.files if path.startswith("/etc/dovecot/")]
+    assert found == ["/etc/dovecot/conf.d/90-quota.conf.disab"]  # the contract's sign that there are no quotas
     assert not [path for path in rendered.files if path.endswith(".sieve")]
 
 

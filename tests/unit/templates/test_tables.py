@@ -67,7 +67,14 @@ def test_aliases_and_their_dummies(system: System) -> None:
     assert rendered.text("/etc/postfix/vhost").splitlines() == ["example.test", "other.test", "shop.test"]
     assert rendered.lines("/etc/dovecot/userdb")[2:] == [
         f"sales@shop.test:{HASH}:5000:5000::/var/mail/example.test/anna/home::"
-        "userdb_quota_storage_size=50M userdb_quota_storage_grace=5M"
+        "userdb_quota_storage_size=50M userdb_quota_storage_grace=5M userdb_mail_path=/var/mail/example.test/anna"
+    ]
+
+
+def test_the_dummy_of_an_account_with_a_place_of_its_own_has_that_place(system: System) -> None:
+    system.volume("postfix-virtual.cf", "sales@shop.test bob@other.test\n")
+    assert system.render().lines("/etc/dovecot/userdb")[2:] == [
+        f"sales@shop.test:{HASH}:5000:5000::/var/mail/other.test/bob/home::userdb_mail=mbox:/x"
     ]
 
 
