@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,6 +106,9 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     observed = watched.paths(settings, tls.sources(settings, settings.fqdn, settings.domain), root)
     snapshot = watched.snapshot(observed, root)
     volume = _read(root, problems)
+    if settings.account_provisioner == "LDAP":
+        # The directory says who has a mailbox, and which: files about that are left alone (behaviour 84).
+        volume = replace(volume, accounts=(), aliases=(), regexp_lines=(), quotas={})
     findings = Findings()
     servers = servers_of(settings, root, findings)
     certificate = tls.choose(settings, settings.fqdn, settings.domain, root)

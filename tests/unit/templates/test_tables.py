@@ -110,6 +110,12 @@ def test_relay_host_takes_every_domain_that_says_nothing_else(system: System) ->
     assert rendered.main_cf()["sender_dependent_relayhost_maps"] == "texthash:/etc/postfix/relayhost_map"
 
 
+def test_relay_host_takes_the_domain_of_a_server_with_a_directory(render: Render) -> None:
+    rendered = render(RELAY_HOST="r.test", ACCOUNT_PROVISIONER="LDAP", LDAP_SERVER_HOST="ldap://d.test")
+    assert rendered.text("/etc/postfix/vhost") == "example.test\n"
+    assert rendered.lines("/etc/postfix/relayhost_map") == ["@example.test    [r.test]:25"]
+
+
 def test_credentials_turn_login_and_tls_on(system: System) -> None:
     system.volume("postfix-sasl-password.cf", "@example.test relayuser:secret\n")
     rendered = system.render(RELAY_HOST="r.test", RELAY_PORT="2525", RELAY_USER="u", RELAY_PASSWORD="p:w #1")
