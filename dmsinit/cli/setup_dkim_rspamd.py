@@ -37,6 +37,7 @@ def config_dkim(session: Session, arguments: list[str]) -> int:
         session.log.info(f"created {configuration}: mail from {domain} is signed with this key")
     if not rspamd_dkim.readable_by_rspamd(made.private):
         session.log.warn(f"{rspamd_dkim.USER} cannot read {made.private}; restart the container, which corrects that")
+    session.take_effect()
     return 0
 
 

@@ -17,6 +17,7 @@ def restrict(session: Session, arguments: list[str]) -> int:
     address = arguments[2] if len(arguments) > 2 else session.ask("Enter address: ")
     change = edit_tables.deny if action == "add" else edit_tables.allow
     change(session.config, direction, address.strip(), session.log.info)
+    session.take_effect()
     return 0
 
 

@@ -63,6 +63,18 @@ class Session:
             raise Refused("the password is not UTF-8; set the terminal to UTF-8") from None
         return password
 
+    def take_effect(self) -> None:
+        """Return when the server that runs here has taken what was written; where none runs, at once."""
+        from dmsinit.cli._errors import ProblemReceived, checked  # most verbs leave that to the watcher
+        from dmsinit.control.client import Unreachable, request
+
+        try:
+            checked(request("POST", "/v1/apply")).close()
+        except Unreachable:
+            return
+        except ProblemReceived as problem:
+            self.log.warn(f"it is written, but the running server has not taken it: {problem}")
+
 
 def _unquote(value: str) -> str:
     try:

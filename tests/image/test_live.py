@@ -80,6 +80,17 @@ def test_aliases_change_live(live_server: Server) -> None:
     assert live_server.pids() == pids
 
 
+@pytest.mark.parametrize("direction", ["send", "receive"])
+def test_who_is_restricted_is_refused_from_the_moment_when_setup_returns(live_server: Server, direction: str) -> None:
+    for action, code in (("add", 554), ("del", 250)):
+        live_server.checked("setup", "email", "restrict", action, direction, ANNA)
+        with live_server.smtp(465, login=ANNA) as smtp:
+            smtp.mail(ANNA)
+            assert smtp.rcpt(ANNA)[0] == code
+    with applied(live_server):
+        (live_server.config / f"postfix-{direction}-access.cf").unlink()
+
+
 def test_a_change_by_hand_is_noticed(live_server: Server) -> None:
     virtual = live_server.config / "postfix-virtual.cf"
     with applied(live_server):
