@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run bare daemons with the configuration of Debian's packages: mail_bare.sh none|spam|virus. Only what a server needs to take
+# Run bare daemons with the configuration of Debian's packages: mail_bare.sh none|spam|virus|rspamd. Only what a server needs to take
 # mail at all is added: who the users are, where the mailboxes are, and the lines of README.Debian for Amavis and ClamAV.
 set -eu
 filter=$1
@@ -31,7 +31,12 @@ chown amavis:amavis /run/amavis
 chown clamav:clamav /run/clamav
 rsyslogd
 until [ -S /dev/log ]; do sleep 0.05; done
-if [ "$filter" != none ]; then
+if [ "$filter" = rspamd ]; then
+    postconf -e 'smtpd_milters = inet:localhost:11332'
+    install -d -o _rspamd -g _rspamd /run/rspamd
+    rspamd --user _rspamd --group _rspamd
+    until (exec 3<> /dev/tcp/127.0.0.1/11332) 2> /dev/null; do sleep 0.1; done
+elif [ "$filter" != none ]; then
     printf 'dns_available no\n' > /etc/spamassassin/bench.cf
     {
         echo 'use strict;'
