@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +34,7 @@ from dmsinit.render.effective import effective
 from dmsinit.render.elsewhere import assumed_name
 from dmsinit.render.host import qualified_name
 from dmsinit.render.install import Installer, Result, forget_noted
+from dmsinit.render.mode import Mode
 from dmsinit.render.outcome import alias_database, plan_of
 from dmsinit.render.owners import changes_of
 from dmsinit.render.paths import (
@@ -53,7 +53,7 @@ from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
 from dmsinit.render.stage import Stage
 from dmsinit.render.start import Start, after_change
 from dmsinit.render.templates import Templates
-from dmsinit.render.voice import Audience, Voice
+from dmsinit.render.voice import Voice
 from dmsinit.settings import SettingsRefused, load
 from dmsinit.volume.tidy import Tidied, tidy
 
@@ -65,20 +65,6 @@ USER_PATCHES: Final = f"{VOLUME}/user-patches.sh"
 
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-
-
-class Mode(StrEnum):
-    """What a run is for."""
-
-    BOOT = "boot"
-    APPLY = "apply"
-    DETECT = "detect"
-    ROLL_BACK = "roll-back"
-    PLAN = "plan"
-    DIFF = "diff"
-    CHECK = "check"
-    SETTINGS = "settings"
-    COMPILE = "compile"
 
 
 class Run:
@@ -93,7 +79,7 @@ class Run:
         self._log = log
         self._report = report
         self._into = into
-        self._voice = Voice(log, root, Audience(mode))
+        self._voice = Voice(log, root, mode)
         self._mounted: frozenset[str] = frozenset()
         self._snapshot: str | None = None
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.log import Log
-from dmsinit.render.flow import Mode, Run
+from dmsinit.render.flow import Run
+from dmsinit.render.mode import Mode
 from dmsinit.render.paths import Root
 from dmsinit.render.protocol import EX_SOFTWARE, EX_USAGE, Reporter
 

@@ -3,47 +3,32 @@
 import os
 import sys
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Final
 
 from dmsinit.log import Log
 from dmsinit.problem import Problem
 from dmsinit.render.atomic import replace_file
+from dmsinit.render.mode import Mode
 from dmsinit.render.paths import WORK, Root
 from dmsinit.settings import Severe
 
 TOLD: Final = f"{WORK}/told"
 """The warnings of the last run, one a line."""
 
-
-class Audience(StrEnum):
-    """Who listens: the log at a start, the log while all runs, who asks for a preview, who checks, who builds."""
-
-    BOOT = "boot"
-    APPLY = "apply"
-    DETECT = "detect"
-    ROLL_BACK = "roll-back"
-    PLAN = "plan"
-    DIFF = "diff"
-    CHECK = "check"
-    SETTINGS = "settings"
-    COMPILE = "compile"
-
-
-_WHILE_ALL_RUNS: Final = (Audience.APPLY, Audience.DETECT)
-_FOR_PEOPLE: Final = (Audience.CHECK, Audience.SETTINGS)
-_PREVIEWS: Final = (Audience.PLAN, Audience.DIFF)
+_WHILE_ALL_RUNS: Final = (Mode.APPLY, Mode.DETECT)
+_FOR_PEOPLE: Final = (Mode.CHECK, Mode.SETTINGS)
+_PREVIEWS: Final = (Mode.PLAN, Mode.DIFF)
 
 
 class Voice:
     """Tells warnings once: an apply is silent about what the last run has told already."""
 
-    def __init__(self, log: Log, root: Root, audience: Audience) -> None:
+    def __init__(self, log: Log, root: Root, mode: Mode) -> None:
         self._log = log
         self._root = root
-        self._audience = audience
+        self._mode = mode
         self._told: dict[str, None] = {}
-        known = (root.read(TOLD) or b"").decode("utf-8", "replace") if audience in _WHILE_ALL_RUNS else ""
+        known = (root.read(TOLD) or b"").decode("utf-8", "replace") if mode in _WHILE_ALL_RUNS else ""
         self._known = frozenset(known.splitlines())
         self._spoke = False
 
@@ -55,32 +40,28 @@ class Voice:
             if text in self._told:
                 continue
             self._told[text] = None
-            if self._audience in _FOR_PEOPLE:
+            if self._mode in _FOR_PEOPLE:
                 sys.stdout.write(f"warning: {text}\n")
-            elif self._audience not in _PREVIEWS and text not in self._known:
+            elif self._mode not in _PREVIEWS and text not in self._known:
                 (self._log.error if isinstance(warning, Severe) else self._log.warn)(text)
 
     def note(self, notes: Iterable[str]) -> None:
         """Tell what is good to know, at a start."""
         for text in notes:
-            if self._audience is Audience.BOOT:
+            if self._mode is Mode.BOOT:
                 self._log.info(text)
 
     def refuse(self, problems: Iterable[Problem]) -> None:
         """Tell why the configuration cannot be used."""
         for problem in problems:
-            if self._audience in _FOR_PEOPLE:
+            if self._mode in _FOR_PEOPLE:
                 sys.stdout.write(f"error: {problem}\n")
             else:
                 self._log.error(str(problem))
 
     def remember(self) -> None:
         """Keep what was told for the next run."""
-        if (
-            self._audience not in (Audience.BOOT, *_WHILE_ALL_RUNS)
-            or not self._spoke
-            or frozenset(self._told) == self._known
-        ):
+        if self._mode not in (Mode.BOOT, *_WHILE_ALL_RUNS) or not self._spoke or frozenset(self._told) == self._known:
             return
         try:
             os.makedirs(self._root(WORK), exist_ok=True)

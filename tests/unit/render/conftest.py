@@ -1,6 +1,8 @@
 """A small system in a temporary directory: enough for a whole run of `dmsinit render`."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,24 @@ class System:
                 status = os.lstat(f"{parent}/{name}")
                 found[f"{parent}/{name}"] = (status.st_ino, status.st_ctime_ns)
         return found
+
+
+@contextmanager
+def dying_at_rename(survivors: int) -> Iterator[None]:
+    """Die, as by a kill, at the rename that comes after so many others."""
+    real, left = os.rename, survivors
+
+    def die(source: str, target: str) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        real(source, target)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "rename", die)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 @pytest.fixture

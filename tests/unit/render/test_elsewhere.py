@@ -7,7 +7,8 @@ import pytest
 from dmsinit.log import Log
 from dmsinit.render.effective import effective
 from dmsinit.render.elsewhere import assumed_name, excuse_certificates
-from dmsinit.render.flow import Mode, Run
+from dmsinit.render.flow import Run
+from dmsinit.render.mode import Mode
 from dmsinit.render.protocol import EX_CONFIG, Reporter
 from dmsinit.render.tls import choose
 from dmsinit.settings import load

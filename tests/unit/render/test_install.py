@@ -11,7 +11,7 @@ from dmsinit.render.install import Installer, Result, forget_noted
 from dmsinit.render.paths import CONFLICTS, RENDERED, STAGED, mount_points
 from dmsinit.render.stage import Stage
 
-from .conftest import System
+from .conftest import System, dying_at_rename
 
 TEXT = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n"
 
@@ -138,18 +138,10 @@ def test_preview_changes_nothing(system: System) -> None:
     assert system.tree() == before
 
 
-def test_crash_before_the_first_rename_leaves_everything_and_the_next_run_completes(
-    system: System, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crash_before_the_first_rename_leaves_everything_and_the_next_run_completes(system: System) -> None:
     installed(system, {"/etc/a": "a", "/etc/b": "b"}, fresh=True)
-
-    def die(source: str, target: str) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr("dmsinit.render.install.os.rename", die)
-        with pytest.raises(KeyboardInterrupt):
-            installed(system, {"/etc/a": "new", "/etc/b": "new"})
+    with dying_at_rename(0):
+        installed(system, {"/etc/a": "new", "/etc/b": "new"})
     assert (system.read("/etc/a"), system.read("/etc/b")) == ("a", "b")
     assert system.path("/etc/a" + TEMPORARY_SUFFIX).exists()
     result = installed(system, {"/etc/a": "new", "/etc/b": "new"})
@@ -159,23 +151,10 @@ def test_crash_before_the_first_rename_leaves_everything_and_the_next_run_comple
 
 
 @pytest.mark.parametrize("survivors", [3, 4, 5])  # the first two are the record's for a roll-back and the journal's
-def test_crash_at_any_rename_leaves_whole_files(
-    system: System, monkeypatch: pytest.MonkeyPatch, survivors: int
-) -> None:
+def test_crash_at_any_rename_leaves_whole_files(system: System, survivors: int) -> None:
     installed(system, {"/etc/a": "a", "/etc/b": "b"}, fresh=True)
-    real, left = os.rename, survivors
-
-    def die(source: str, target: str) -> None:
-        nonlocal left
-        if left == 0:
-            raise KeyboardInterrupt
-        left -= 1
-        real(source, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("dmsinit.render.install.os.rename", die)
-        with pytest.raises(KeyboardInterrupt):
-            installed(system, {"/etc/a": "new", "/etc/b": "new"})
+    with dying_at_rename(survivors):
+        installed(system, {"/etc/a": "new", "/etc/b": "new"})
     assert system.read("/etc/a") == "new"
     assert system.read("/etc/b") == ("b" if survivors == 3 else "new")
     result = installed(system, {"/etc/a": "new", "/etc/b": "new"})

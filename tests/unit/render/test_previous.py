@@ -10,7 +10,7 @@ from dmsinit.render.install import Installer
 from dmsinit.render.paths import PREVIOUS, RENDERED, STAGED
 from dmsinit.render.stage import Stage
 
-from .conftest import System
+from .conftest import System, dying_at_rename
 
 
 def install(system: System, files: dict[str, str], *, links: dict[str, str] | None = None, fresh: bool = False) -> None:
@@ -85,22 +85,11 @@ def test_there_is_nothing_to_go_back_to_after_a_start(system: System) -> None:
     assert system.read("/etc/a") == "c"
 
 
-def test_a_roll_back_that_died_is_run_again(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_roll_back_that_died_is_run_again(system: System) -> None:
     install(system, {"/etc/a": "a", "/etc/b": "b"}, fresh=True)
     install(system, {"/etc/a": "new", "/etc/b": "new"})
-    real, left = os.rename, 1
-
-    def die(source: str, target: str) -> None:
-        nonlocal left
-        if left == 0:
-            raise KeyboardInterrupt
-        left -= 1
-        real(source, target)
-
-    with monkeypatch.context() as patched:
-        patched.setattr("dmsinit.render.previous.os.rename", die)
-        with pytest.raises(KeyboardInterrupt):
-            previous.roll_back(system.root)
+    with dying_at_rename(1):
+        previous.roll_back(system.root)
     previous.roll_back(system.root)
     assert (system.read("/etc/a"), system.read("/etc/b")) == ("a", "b")
 

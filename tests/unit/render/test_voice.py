@@ -6,7 +6,8 @@ import pytest
 
 from dmsinit.log import Log
 from dmsinit.problem import Problem
-from dmsinit.render.voice import Audience, Voice
+from dmsinit.render.mode import Mode
+from dmsinit.render.voice import Voice
 from dmsinit.settings import Severe
 
 from .conftest import System
@@ -14,9 +15,9 @@ from .conftest import System
 WARNING, SEVERE, OTHER = Problem("A", "is odd"), Severe("B", "is bad"), Problem("C", "is new")
 
 
-def said(system: System, audience: Audience, *warnings: Problem) -> str:
+def said(system: System, mode: Mode, *warnings: Problem) -> str:
     reading, writing = os.pipe()
-    voice = Voice(Log("dmsinit", fd=writing), system.root, audience)
+    voice = Voice(Log("dmsinit", fd=writing), system.root, mode)
     voice.warn(warnings)
     voice.note(["by the way"])
     voice.remember()
@@ -31,7 +32,7 @@ def said(system: System, audience: Audience, *warnings: Problem) -> str:
 
 
 def test_start_says_everything_once(system: System) -> None:
-    text = said(system, Audience.BOOT, WARNING, SEVERE, WARNING)
+    text = said(system, Mode.BOOT, WARNING, SEVERE, WARNING)
     assert text.count("A: is odd") == 1
     assert "WARN  dmsinit: A: is odd" in text
     assert "ERROR dmsinit: B: is bad" in text
@@ -39,16 +40,16 @@ def test_start_says_everything_once(system: System) -> None:
 
 
 def test_apply_says_only_what_is_new(system: System) -> None:
-    said(system, Audience.BOOT, WARNING, SEVERE)
-    text = said(system, Audience.APPLY, WARNING, SEVERE, OTHER)
+    said(system, Mode.BOOT, WARNING, SEVERE)
+    text = said(system, Mode.APPLY, WARNING, SEVERE, OTHER)
     assert "C: is new" in text
     assert "A:" not in text
     assert "by the way" not in text
-    assert said(system, Audience.APPLY, WARNING, OTHER) == ""
-    assert "B: is bad" in said(system, Audience.APPLY, WARNING, SEVERE, OTHER)
+    assert said(system, Mode.APPLY, WARNING, OTHER) == ""
+    assert "B: is bad" in said(system, Mode.APPLY, WARNING, SEVERE, OTHER)
 
 
 def test_check_is_text_for_people(system: System, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(system, Audience.CHECK, WARNING) == ""
+    assert said(system, Mode.CHECK, WARNING) == ""
     assert capsys.readouterr().out == "warning: A: is odd\n"
-    assert said(system, Audience.PLAN, WARNING) == ""
+    assert said(system, Mode.PLAN, WARNING) == ""
