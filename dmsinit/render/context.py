@@ -117,6 +117,7 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     problems += [*found.problems, *findings.problems, *certificate.problems]
     if settings.smtp_only and volume.accounts and not settings.postfix_dagent:
         warnings.append(_nobody_stores(volume))
+    warnings += _relays_without_login(settings, volume)
     warnings += [*volume.warnings, *findings.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
@@ -130,6 +131,16 @@ def _nobody_stores(volume: Volume) -> Problem:
     cause = f"nobody stores mail here, but postfix-accounts.cf makes {domains} ours: mail to its accounts comes back"
     remedy = "remove the accounts, or say in POSTFIX_DAGENT or postfix-main.cf (virtual_transport) who takes that mail"
     return Problem("SMTP_ONLY=1", cause, remedy)
+
+
+def _relays_without_login(settings: Settings, volume: Volume) -> list[Problem]:
+    relays = [name for name in ("DEFAULT_RELAY_HOST", "RELAY_HOST") if getattr(settings, name.lower())]
+    if any(route.relay for route in volume.relay_map):
+        relays.append("postfix-relaymap.cf")
+    if not relays or volume.sasl_passwords or settings.relay_user or settings.relay_password:
+        return []
+    remedy = "set RELAY_USER and RELAY_PASSWORD, or write postfix-sasl-password.cf, if the relay asks for them"
+    return [Problem(", ".join(relays), "mail is relayed without user and password", remedy)]
 
 
 def _read(root: Root, problems: list[Problem]) -> Volume:

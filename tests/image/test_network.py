@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,16 @@ def test_relays_for_some_senders(start: Start, smart_host: Server) -> None:
     assert value("smtp_sender_dependent_authentication") == "yes"
     assert value("smtp_tls_security_level") == "encrypt"
     assert "carla:secret-1" in server.checked("cat", "/etc/postfix/sasl_passwd")
+
+
+def test_a_relay_without_a_login_is_told(containers: Containers, tmp_path: Path) -> None:
+    (tmp_path / "postfix-relaymap.cf").write_text("@own.test [own.relay.test]:2525\n")
+    options = ["--hostname", "mail.example.test", "--env", "RELAY_HOST=r.test"]
+    told = "RELAY_HOST, postfix-relaymap.cf: mail is relayed without user and password"
+    for with_login in (False, True):
+        checked = containers.command("dmsctl", "render", "--check", config=tmp_path, options=options)
+        assert (told in checked.output) != with_login, checked.output
+        (tmp_path / "postfix-sasl-password.cf").write_text("@own.test carla:secret-1\n")
 
 
 def test_smtp_only_takes_mail_for_nobody_and_relays(start: Start) -> None:
