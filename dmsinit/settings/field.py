@@ -4,6 +4,7 @@ A `Field` is a descriptor: on the class it is the description (for documents and
 So the classes that list the variables (`server`, `transport`, …) are at once the contract and the typed model.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
@@ -64,7 +65,7 @@ class Section:
     _values: dict[str, Any]
 
 
-class Field(Generic[T]):
+class Field(ABC, Generic[T]):
     """One variable.
 
     `default` is the text that an unset variable counts as; `<domain>` and `<FQDN>` in it are filled in, `Same` refers
@@ -116,9 +117,9 @@ class Field(Generic[T]):
         word = _PLAIN_WORDS.get(self.kind, self.kind)
         return f"{word} ({self.unit})" if self.unit else word
 
+    @abstractmethod
     def parse(self, text: str) -> T:
         """Return the value of a text that is not empty, or raise Fault."""
-        raise NotImplementedError
 
     def canonical(self, text: str, value: T) -> str:
         """Return the text by which /etc/dms-settings shows a value."""

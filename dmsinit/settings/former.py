@@ -6,6 +6,7 @@ variable that replaced it is empty.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -20,6 +21,7 @@ class Severe(Problem):
     """A warning that is logged as an error: something does not work as configured, although the start goes on."""
 
 
+@dataclass(frozen=True)
 class Former:
     """One such name.
 
@@ -28,18 +30,15 @@ class Former:
     because the name belongs to someone else or was never read in the container.
     """
 
-    def __init__(
-        self, kind: str, default: str, status: str, remedy: str = "", *,
-        target: str = "", translate: Callable[[str], str] = str, loud: bool = False, quiet: bool = False,
-    ) -> None:  # fmt: skip
-        self.kind = kind
-        self.default = default
-        self.status = status
-        self.remedy = remedy
-        self.target = target
-        self.translate = translate
-        self.loud = loud
-        self.quiet = quiet
+    kind: str
+    default: str
+    status: str
+    remedy: str = ""
+    _: KW_ONLY
+    target: str = ""
+    translate: Callable[[str], str] = str
+    loud: bool = False
+    quiet: bool = False
 
     def complaint(self, name: str, meaning: str) -> Problem:
         """Return what to tell a user who set this name; `meaning`: what its value was translated to."""

@@ -30,16 +30,9 @@ class Process(NamedTuple):
 
 def read_process(pid: int) -> Process | None:
     """Return what /proc/PID/stat says (proc_pid_stat(5)), or None when there is no such process."""
-    try:
-        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    data = _read(pid, "stat", 1024)
+    if data is None:
         return None
-    try:
-        data = os.read(fd, 1024)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
     fields = data[data.rindex(b")") + 2 :].split()
     return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0].decode())
 
@@ -138,15 +131,22 @@ def members(
 
 def read_marker(pid: int) -> str | None:
     """Return the marker in the environment that `pid` was executed with (proc_pid_environ(5)), or None."""
+    data = _read(pid, "environ", 65536)
+    if data is None:
+        return None
+    prefix = f"{MARKER}=".encode()
+    return next((item[len(prefix) :].decode() for item in data.split(b"\0") if item.startswith(prefix)), None)
+
+
+def _read(pid: int, name: str, size: int) -> bytes | None:
+    """Return the beginning of a file in /proc/PID, or None when there is no such process."""
     try:
-        fd = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        data = os.read(fd, 65536)
+        return os.read(fd, size)
     except OSError:
         return None
     finally:
         os.close(fd)
-    prefix = f"{MARKER}=".encode()
-    return next((item[len(prefix) :].decode() for item in data.split(b"\0") if item.startswith(prefix)), None)
