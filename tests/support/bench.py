@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from dmsinit.log import Log
-from dmsinit.plan import Plan, Service
+from dmsinit.plan import Plan, Probe, Service
 from dmsinit.supervisor import Children, Reason, State, Supervisor, World
 from dmsinit.supervisor.events import Events
+from dmsinit.supervisor.proctree import read_process
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -85,3 +86,19 @@ def no_descriptors() -> Iterator[None]:
         for fd in held:
             os.close(fd)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def shell(name: str, script: str, **more: object) -> Service:
+    """Return a service that is a shell script."""
+    return Service(name=name, command=("sh", "-c", script), **more)  # type: ignore[arg-type]  # keywords of Service
+
+
+def listening(port: int, kind: str = "smtp") -> Probe:
+    """Return a probe of a port of this host."""
+    return Probe(kind=kind, address=f"inet:127.0.0.1:{port}", timeout_seconds=1)  # type: ignore[arg-type]  # a literal
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended."""
+    process = read_process(pid)
+    return process is None or process.state in "ZX"

@@ -13,22 +13,13 @@ import pytest
 from dmsinit.plan import Health, Probe, Readiness, Reload, Restart, Service, Stop
 from dmsinit.supervisor import Children, OperationFailed, Reason, State
 from dmsinit.supervisor.proctree import read_process
-from tests.support.bench import Bench, no_descriptors
+from tests.support.bench import Bench, gone, no_descriptors, shell
 
 SOON = Restart(max_delay_seconds=0.02)
 
 
-def shell(name: str, script: str, **more: object) -> Service:
-    return Service(name=name, command=("sh", "-c", script), **more)  # type: ignore[arg-type]  # keywords of Service
-
-
 def there(path: Path) -> Readiness:
     return Readiness(probe=Probe(kind="file", address=str(path)), timeout_seconds=20)
-
-
-def runs(pid: int) -> bool:
-    process = read_process(pid)
-    return process is not None and process.state not in "ZX"
 
 
 async def until_gone(pid: int) -> None:
@@ -54,7 +45,7 @@ async def test_a_stop_command_that_hangs_costs_no_more_than_the_grace(bench: Ben
     pid = bench.pid("daemon")
     async with asyncio.timeout(10):
         await bench.supervisor.operate("daemon", "stop", wait=True)
-    assert not runs(pid)
+    assert gone(pid)
     await until_gone(int((tmp_path / "pid").read_text()))
 
 
@@ -174,7 +165,7 @@ async def test_without_descriptors_a_service_can_be_stopped(bench: Bench) -> Non
     with no_descriptors():
         async with asyncio.timeout(20):
             await bench.supervisor.operate("daemon", "stop", wait=True)
-    assert not runs(pid)
+    assert gone(pid)
     assert bench.supervisor.members("daemon") == []
 
 
