@@ -37,6 +37,7 @@ IDLE_SECONDS: Final = 35
 SETTLE_SECONDS: Final = 3.0
 ORPHANS: Final = 10_000
 DAEMON_ROUNDS: Final = 7
+SWITCHES: Final = ("CLAMAV", "FAIL2BAN", "MTA_STS", "POSTGREY", "RSPAMD", "SRS")
 QUIET_SHARE: Final = 0.8
 QUIET_WAIT_SECONDS: Final = 10.0
 
@@ -312,15 +313,19 @@ def idle(bench: Bench) -> dict[str, Any]:
 
 
 def real(bench: Bench) -> dict[str, Any]:
-    """The daemons of the image in their default set-up."""
+    """The daemons of the image, also those that have to be switched on."""
+    switches = [f"--env=ENABLE_{name}=1" for name in SWITCHES]
     with tempfile.TemporaryDirectory(prefix="dmsinit-bench-") as folder:
         Path(folder, "postfix-accounts.cf").write_text(account(f"anna@{DOMAIN}"))
+        signatures = Path(folder, "bench.hdb")
+        signatures.write_text(f"{1:032x}:1:Bench\n")
+        signatures.chmod(0o644)
         name = f"dmsinit-bench-{os.getpid()}-daemons"
         try:
             bench.containers.checked(
                 "run", "--detach", "--name", name, "--no-healthcheck", "--network=bridge", "--hostname", HOSTNAME,
                 "--cap-add=NET_ADMIN", "--volume", f"{folder}:/tmp/docker-mailserver", "--volume",
-                f"{HERE}:/opt/bench:ro", BENCH_IMAGE,
+                f"{HERE}:/opt/bench:ro", "--volume", f"{signatures}:/var/lib/clamav/bench.hdb:ro", *switches, BENCH_IMAGE,
             )  # fmt: skip
             with bench.containers.follow(name) as log:
                 assert log.stdout is not None

@@ -244,7 +244,7 @@ loop, in which dmsinit waits longer each time.
   and checking the configuration of the mail server.
 - s6 has one small process for each service; *memory of all its processes* counts those too, and shared pages once.
   It keeps no output of services: a logger would be one more process for each.
-- The daemons are those of the built image with its default settings.
+- The daemons are those of the built image, also those that have to be switched on; ClamAV has one signature.
   Their own start-up time is the median of what dmsinit saw on ordered restarts, from the start of the process until the
   daemon answered its readiness probe; after a kill no process of the old tree may be left, and the probe is asked once
   more from outside.
