@@ -36,7 +36,7 @@ def test_every_service_is_ready_when_up_is_said(server: Server) -> None:
     services = server.services()
     states = {name: service["state"] for name, service in services.items() if not service["next_run"]}
     assert states.keys() >= SERVICES
-    assert states.pop("virus-wiper") == "exited"  # it runs once, and when cron says
+    states.pop("virus-wiper")  # it runs once, after this, and when cron says
     assert {name: state for name, state in states.items() if state not in ("ready", "disabled")} == {}
 
 
