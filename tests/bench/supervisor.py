@@ -325,7 +325,8 @@ def real(bench: Bench) -> dict[str, Any]:
             bench.containers.checked(
                 "run", "--detach", "--name", name, "--no-healthcheck", "--network=bridge", "--hostname", HOSTNAME,
                 "--cap-add=NET_ADMIN", "--volume", f"{folder}:/tmp/docker-mailserver", "--volume",
-                f"{HERE}:/opt/bench:ro", "--volume", f"{signatures}:/var/lib/clamav/bench.hdb:ro", *switches, BENCH_IMAGE,
+                f"{HERE}:/opt/bench:ro", "--volume", f"{signatures}:/var/lib/clamav/bench.hdb:ro", *switches,
+                BENCH_IMAGE,
             )  # fmt: skip
             with bench.containers.follow(name) as log:
                 assert log.stdout is not None
