@@ -236,7 +236,7 @@ def _master_edit(line: str, number: int, services: set[str], findings: Findings)
     if not text or text.startswith("#"):
         return ""
     where = f"postfix-master.cf:{number}"
-    match = _MASTER_LINE.fullmatch(text)
+    match = _MASTER_LINE.fullmatch(line.rstrip())  # no blank in front: the contract skips such a line
     if not match:
         remedy = "write for example submission/inet/smtpd_client_restrictions=reject"
         findings.warnings.append(Problem(where, "is not service/type/parameter=value and is skipped", remedy))

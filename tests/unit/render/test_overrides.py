@@ -110,10 +110,12 @@ def test_sieve_programs_are_executable(system: System) -> None:
 
 
 def test_master_cf_lines_that_are_none_are_told(system: System) -> None:
-    system.volume("postfix-master.cf", "# fine\n\nsubmission/inet/syslog_name\nnosuch/inet/a=b\n  \n")
+    system.volume(
+        "postfix-master.cf", "# fine\n\nsubmission/inet/syslog_name\nnosuch/inet/a=b\n  \n submission/inet/a=b\n"
+    )
     stage = Stage()
     stage.add("/etc/postfix/master.cf", "submission inet n - n - - smtpd\n  -o a=b\n")
     findings = master_cf(stage, str(system.directory), inputs(system), system.root)
     assert findings.problems == []
-    assert [warning.where for warning in findings.warnings] == ["postfix-master.cf:3", "postfix-master.cf:4"]
+    assert [warning.where for warning in findings.warnings] == [f"postfix-master.cf:{line}" for line in (3, 4, 6)]
     assert "master.cf has submission/inet" in findings.warnings[1].remedy
