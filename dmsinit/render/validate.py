@@ -2,7 +2,8 @@
 
 postconf(1) reads main.cf and master.cf, postalias(1) makes the alias database (and, reading main.cf as a Postfix
 program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's, and rspamadm(1)
-everything of Rspamd's where a user has changed something. perl(1), fetchmail(1) and sievec(1) read a user's own file.
+everything of Rspamd's where a user has changed something. perl(1), fetchmail(1), sievec(1) and spamassassin(1) read a
+user's own file.
 """
 
 import os
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dmsinit.problem import Problem
+from dmsinit.render import spamassassin
 from dmsinit.render.fetchmail import RC
 from dmsinit.render.processes import Job, Outcome
 from dmsinit.render.stage import Stage, StagedFile
@@ -154,6 +156,11 @@ def read_sievec(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict
     verdict.warnings.append(Problem(where, f"Sieve cannot read it, so it is left out: {cause}", "correct this line"))
 
 
+def read_spamassassin(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    plugins = "/etc/spamassassin/v320.pre" in stage.files
+    verdict.warnings += spamassassin.complaints(outcome.stderr, stage.files[spamassassin.RULES], directory, plugins)
+
+
 _PLACE: Final = re.compile(r"(?:file )?(/etc/[^\s:,]+)(?:[:,]? line |:)(\d+)(?:: ?)?")
 
 
@@ -234,6 +241,7 @@ _CHECKERS: Final = (
         read_postalias,
     ),
     _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
+    _Checker(spamassassin.RULES, spamassassin.command, read_spamassassin, True),
     _Checker(RC, lambda directory: ["fetchmail", "--version", "--fetchmailrc", directory + RC], read_fetchmail, True),
     _sievec(BEFORE_SIEVE),
     _sievec(AFTER_SIEVE),
