@@ -223,7 +223,7 @@ class Run:
         self._mounted = mount_points(self._root)
         build.drop_mounted(stage, self._mounted, directory)
         stage.complete(directory, self._root)
-        return validate.Checks(stage, directory)
+        return validate.Checks(stage, directory, self._root)
 
     def _verdict(self, inputs: Inputs, checks: validate.Checks, known: Iterable[Problem]) -> list[Problem]:
         """Return what the checkers find that is not `known` already, in better words, of the same line."""

@@ -15,6 +15,7 @@ from typing import Final
 from dmsinit.problem import Problem
 from dmsinit.render import spamassassin
 from dmsinit.render.fetchmail import RC
+from dmsinit.render.paths import Root
 from dmsinit.render.processes import Job, Outcome
 from dmsinit.render.stage import Stage, StagedFile
 
@@ -45,19 +46,30 @@ class _Checker:
     read: Callable[[Outcome, Stage, str, Verdict], None]
     users_only: bool = False
     """Whether only a user's own text is worth the question."""
+    beside: str = ""
+    """A directory (with a slash at its end): the question is worth its time only if something in it has changed."""
 
-    def concerns(self, stage: Stage) -> bool:
+    def concerns(self, stage: Stage, root: Root) -> bool:
         """Return whether there is something to check."""
         found = (file for path, file in stage.files.items() if path.startswith(self.needs))
-        return any(file.origin is not None or not self.users_only for file in found)
+        if not any(file.origin is not None or not self.users_only for file in found):
+            return False
+        return not self.beside or self._has_changed(stage, root)
+
+    def _has_changed(self, stage: Stage, root: Root) -> bool:
+        """Return whether what is staged is not what is installed; what packages left as an example is no file."""
+        installed = [self.needs + name for name in root.listing(self.needs) if not name.endswith(".example")]
+        staged = (file for path, file in stage.files.items() if path.startswith(self.beside))
+        gone = any(path not in stage.files for path in installed)
+        return gone or any(root.read(file.path) != file.content for file in staged)
 
 
 class Checks:
     """All checkers, started at once on the tree staged in `directory`."""
 
-    def __init__(self, stage: Stage, directory: str) -> None:
+    def __init__(self, stage: Stage, directory: str, root: Root) -> None:
         self._stage, self._directory = stage, directory
-        self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage)]
+        self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage, root)]
 
     def verdict(self) -> Verdict:
         """Wait for all of them, and return what they said."""
@@ -257,6 +269,7 @@ _CHECKERS: Final = (
             f"{directory}/etc/rspamd/rspamd.conf",
         ],
         read_rspamadm,
+        beside="/etc/rspamd/",  # it asks name servers: where those are silent, it takes half a minute
     ),
 )
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from dmsinit.render import processes
+from dmsinit.render.paths import Root
 from dmsinit.render.processes import Outcome
 from dmsinit.render.stage import Edit, Origin, Stage
 from dmsinit.render.validate import (
@@ -195,11 +197,26 @@ def test_fetchmail_names_the_line_and_not_the_word(stage: Stage) -> None:
     assert len(verdict.problems) == 1
 
 
+def test_rspamd_is_asked_only_about_what_has_changed(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its checker asks name servers, for half a minute where none answers: an alias must not wait for that."""
+    system.write("/bin/rspamadm", "#!/bin/sh\necho syntax BAD\n", 0o755)
+    monkeypatch.setitem(processes._ENVIRONMENT, "PATH", system.root("/bin"))
+    stage = Stage()
+    for path in ("/etc/rspamd/override.d/own.conf", "/etc/rspamd/local.d/actions.conf"):
+        stage.add(path, "x")
+        assert Checks(stage, system.root(STAGED), system.root).verdict().problems
+        system.write(path, "x")
+    system.write("/etc/rspamd/override.d/module.conf.example", "")
+    assert not Checks(stage, system.root(STAGED), system.root).verdict().problems
+    system.write("/etc/rspamd/override.d/gone.conf", "")
+    assert Checks(stage, system.root(STAGED), system.root).verdict().problems
+
+
 def test_only_what_is_staged_is_checked(system: System) -> None:
     stage = Stage()
     stage.add("/etc/other", "x")
     stage.write(system.root(STAGED))
-    assert Checks(stage, system.root(STAGED)).verdict() == Verdict()
+    assert Checks(stage, system.root(STAGED), system.root).verdict() == Verdict()
 
 
 AMAVIS = "/etc/amavis/conf.d/50-user"
@@ -218,11 +235,11 @@ def test_perl_compiles_amavis_cf_of_a_user(tmp_path: Path, text: str, where: str
     stage = Stage()
     stage.add(AMAVIS, text).origin = Origin(1, "amavis.cf")
     stage.write(str(tmp_path / "staged"))
-    found = Checks(stage, str(tmp_path / "staged")).verdict().problems
+    found = Checks(stage, str(tmp_path / "staged"), Root(str(tmp_path))).verdict().problems
     assert [problem.where.startswith(where) for problem in found] == ([True] if where else [])
 
 
 def test_our_own_amavis_file_is_not_asked_about() -> None:
     stage = Stage()
     stage.add(AMAVIS, "this is no Perl (")
-    assert Checks(stage, "/nonexistent").verdict().problems == []
+    assert Checks(stage, "/nonexistent", Root("/nonexistent")).verdict().problems == []
