@@ -16,7 +16,7 @@ ANNA, QUARANTINE = (f"{name}@{DOMAIN}" for name in ("anna", "quarantine"))
 SUB = "sub@deep.example.test"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 ACCOUNTS = "".join(account(address) for address in (ANNA, QUARANTINE, SUB))
-OFFLINE = "dns_available no\nuse_auto_welcomelist 0\n"
+OFFLINE = "dns_available no\n"
 """SpamAssassin without a name server; else it waits for answers that never come."""
 
 POINTS = "body POINTS_FIVE /five points/\nscore POINTS_FIVE 5\ndescribe POINTS_FIVE Five\n"
@@ -272,3 +272,20 @@ def test_a_broken_amavis_cf_is_refused_with_its_line(containers: Containers, tmp
     )
     assert result.code == 78
     assert "amavis.cf:3" in result.output
+
+
+def test_rules_that_spamassassin_cannot_read_are_told(
+    containers: Containers, filtering: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "postfix-accounts.cf").write_text(ACCOUNTS)
+    (tmp_path / "spamassassin-rules.cf").write_text(f"# mine\n{POINTS}body OPEN /(/\nscoer POINTS_FIVE 6\n")
+    result = containers.command(
+        "dmsinit", "render", "--check", config=tmp_path,
+        options=["--hostname", "mail.example.test", "--env=ENABLE_SPAMASSASSIN=1"],
+    )  # fmt: skip
+    assert result.code == 0, result.output
+    told = [line for line in result.output.splitlines() if "spamassassin-rules.cf" in line]
+    assert len(told) == 2
+    assert "spamassassin-rules.cf:5: SpamAssassin finds an invalid regexp of OPEN" in "".join(told)
+    assert "spamassassin-rules.cf:6: SpamAssassin does not know what this line says" in "".join(told)
+    assert "spamassassin-rules.cf" not in filtering.log()
