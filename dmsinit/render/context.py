@@ -1,7 +1,9 @@
 """Gather everything that configuration is made from: settings, volume, names, networks, certificate."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,7 @@ from dmsinit.settings import Settings, SettingsRefused, load
 from dmsinit.volume import Volume, read
 
 GENERATED: Final = "dmsinit writes this file; changes to it by hand last until the container is started again."
+_PROXIED: Final = re.compile(rb"^(?:smtp/inet/)?postscreen_upstream_proxy_protocol\s*=\s*haproxy", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Inputs:
     """What the watched files looked like just before they were read."""
     silent_file_system: str = ""
     """The type of a file system below them that sends no events."""
+    port_25_proxied: bool = False
+    """Whether the user lets port 25 speak the PROXY protocol, so that it has no answer for who does not."""
 
     @property
     def waits_for_accounts(self) -> bool:
@@ -65,6 +70,7 @@ class Inputs:
             "generated": GENERATED,
             "watched": self.watched,
             "silent_file_system": self.silent_file_system,
+            "port_25_proxied": self.port_25_proxied,
         }
 
 
@@ -122,7 +128,7 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), servers, tuple(problems), tuple(warnings), loaded.notes,
-        observed, snapshot, watched.silent_file_system(observed, root),
+        observed, snapshot, watched.silent_file_system(observed, root), _port_25_proxied(root),
     )  # fmt: skip
 
 
@@ -155,6 +161,14 @@ def _from_traefik(settings: Settings, root: Root) -> list[Problem]:
     from dmsinit.render import acme  # its decoders are needed for nothing else
 
     return acme.extract(settings.ssl_domain, [settings.fqdn, settings.domain], root)
+
+
+def _port_25_proxied(root: Root) -> bool:
+    found = False
+    for name in ("postfix-main.cf", "postfix-master.cf"):
+        with suppress(OSError):  # which is told when it is applied
+            found |= bool(_PROXIED.search(root.read(f"{VOLUME}/{name}") or b""))
+    return found
 
 
 def _overrides(root: Root) -> frozenset[str]:

@@ -151,14 +151,18 @@ def test_behind_a_proxy_that_speaks_its_protocol(start: Start) -> None:
                 "printf '%s\\n' '10465 inet n - n - - smtpd -o syslog_name=postfix/proxied -o smtpd_tls_wrappermode=yes"
                 " -o smtpd_upstream_proxy_protocol=haproxy' >> /etc/postfix/master.cf\n"
             ),
+            "postfix-main.cf": "postscreen_upstream_proxy_protocol = haproxy\n",
             "dovecot.cf": (
                 "haproxy_trusted_networks = 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16\n"
                 "service imap-login {\n  inet_listener imaps-proxied {\n    haproxy = yes\n    port = 10993\n"
-                "    ssl = yes\n  }\n}\n"
+                "    ssl = yes\n  }\n  inet_listener imap {\n    port = 0\n  }\n}\n"
             ),
         },
         environment={"ENABLE_AMAVIS": "0"},
     ).wait_until_up()
+    with socket.create_connection((server.address, 25), timeout=PATIENCE_SECONDS) as plain:
+        plain.sendall(b"PROXY TCP4 203.0.113.8 10.0.0.1 40000 25\r\n")
+        assert plain.recv(100).startswith(b"220-mail.example.test")
     for port, question, answer in ((10465, b"QUIT\r\n", b"220 "), (10993, b"a LOGOUT\r\n", b"* OK")):
         with socket.create_connection((server.address, port), timeout=PATIENCE_SECONDS) as plain:
             plain.sendall(b"PROXY TCP4 203.0.113.7 10.0.0.1 40000 465\r\n")

@@ -5,7 +5,7 @@ import pytest
 from dmsinit.plan import start_order
 from dmsinit.render.owners import changes_of
 
-from .conftest import Render
+from .conftest import Render, System
 
 NAMES = {"cron", "dovecot", "mailserver", "opendkim", "opendmarc", "postfix", "rsyslog"}
 
@@ -43,6 +43,23 @@ def test_dovecot_without_imap_is_asked_by_lmtp(render: Render) -> None:
     assert render().services["dovecot"].ready.probe.kind == "imap"
     probe = render(ENABLE_IMAP="0").services["dovecot"].ready.probe
     assert (probe.kind, probe.address) == ("lmtp", "unix:/run/dovecot/lmtp")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "proxied"),
+    [
+        ("postfix-main.cf", "postscreen_upstream_proxy_protocol = haproxy\n", True),
+        ("postfix-main.cf", "# postscreen_upstream_proxy_protocol = haproxy\n", False),
+        ("postfix-master.cf", "smtp/inet/postscreen_upstream_proxy_protocol=haproxy\n", True),
+        ("postfix-master.cf", "submission/inet/smtpd_upstream_proxy_protocol=haproxy\n", False),
+    ],
+)
+def test_port_25_is_not_asked_when_it_answers_proxies_only(system: System, file: str, text: str, proxied: bool) -> None:
+    system.volume(file, text)
+    postfix = system.render().services["postfix"]
+    assert postfix.ready.probe.address == f"inet:127.0.0.1:{10029 if proxied else 25}"
+    assert postfix.health
+    assert ("for port in 25 10029;" in postfix.health.probe.command[-1]) != proxied
 
 
 @pytest.mark.parametrize(("name", "port"), [("opendkim", 8891), ("opendmarc", 8893)])
