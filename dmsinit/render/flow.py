@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +56,8 @@ from dmsinit.render.start import Start, after_change
 from dmsinit.render.templates import Templates
 from dmsinit.render.voice import Voice
 from dmsinit.settings import SettingsRefused, load
-from dmsinit.volume.tidy import Tidied, tidy
+from dmsinit.volume.files import QUOTAS
+from dmsinit.volume.tidy import Tidied, create_empty, tidy
 
 MAIL_LOG: Final = f"{LOGS}/mail.log"
 MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
@@ -118,6 +120,8 @@ class Run:
         if self._mode is Mode.DETECT and not self._detected(inputs):
             self._report.say("unchanged", watch=watched.places(inputs.watched, self._root))
             return EX_OK
+        if self._mode is Mode.BOOT and inputs.settings.enable_quotas and create_empty(Path(self._root(VOLUME)), QUOTAS):
+            inputs = replace(inputs, snapshot=inputs.snapshot + watched.snapshot([f"{VOLUME}/{QUOTAS}"], self._root))
         self._snapshot = inputs.snapshot
         self._voice.warn([*tidied.warnings, *inputs.warnings])
         self._voice.note([*tidied.notes, *inputs.notes])

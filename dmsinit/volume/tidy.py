@@ -4,6 +4,7 @@ Only at a start: later somebody may be in the middle of writing such a file, and
 (files.py). A file that cannot be written stays as it is.
 """
 
+import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,6 +37,17 @@ def tidy(directory: Path) -> Tidied:
             # It cannot be written: reading tells what is wrong with it.
             return tidied
     return tidied
+
+
+def create_empty(directory: Path, name: str) -> bool:
+    """Make a file for users to fill where it is missing, owned as its directory is; return whether it was made."""
+    try:
+        with (directory / name).open("xb") as file:
+            owner = directory.stat()
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+    except OSError:
+        return False  # it is there, or nothing can be made there, and it is not missed
+    return True
 
 
 def _tidy(path: Path, name: str, tidied: Tidied) -> None:

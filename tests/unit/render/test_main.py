@@ -81,6 +81,16 @@ def test_boot_installs_waits_for_the_patches_and_then_reads_services(system: Sys
     assert system.path("/CONTAINER_START").exists()
 
 
+def test_a_start_makes_the_file_for_quotas_and_no_change_of_it(system: System) -> None:
+    quotas = "/tmp/docker-mailserver/dovecot-quotas.cf"
+    assert run(system, "--boot", ENABLE_QUOTAS="0")[0] == 0
+    assert not system.path(quotas).exists()
+    assert run(system, "--boot")[0] == 0
+    assert system.read(quotas) == ""
+    code, messages, _ = run(system, "--detect")
+    assert (code, [message["type"] for message in messages if message["type"] != "phase"]) == (0, ["unchanged"])
+
+
 def test_windows_line_endings_are_replaced_at_a_start_only(system: System) -> None:
     written = system.volume("postfix-virtual.cf", "info@hill.test anna@hill.test\r\n")
     with start(system, "--check") as check:

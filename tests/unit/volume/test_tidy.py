@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dmsinit.volume.tidy import Tidied, tidy
+from dmsinit.volume.tidy import Tidied, create_empty, tidy
 
 
 def test_windows_line_endings_are_replaced_and_told(tmp_path: Path) -> None:
@@ -24,6 +24,15 @@ def test_a_last_line_without_an_end_gets_one(tmp_path: Path) -> None:
     assert tidied.warnings == []
     assert [note.partition(":")[0] for note in tidied.notes] == ["rspamd/custom-commands.conf"]
     assert commands.read_text() == "disable-module chartable\n"
+
+
+def test_an_empty_file_is_made_only_where_there_is_none(tmp_path: Path) -> None:
+    assert create_empty(tmp_path, "dovecot-quotas.cf")
+    assert (tmp_path / "dovecot-quotas.cf").read_bytes() == b""
+    (tmp_path / "dovecot-quotas.cf").write_text("a@b.test:5M\n")
+    assert not create_empty(tmp_path, "dovecot-quotas.cf")
+    assert (tmp_path / "dovecot-quotas.cf").read_text() == "a@b.test:5M\n"
+    assert not create_empty(tmp_path / "none", "dovecot-quotas.cf")
 
 
 def test_what_is_well_or_not_there_is_left_alone(tmp_path: Path) -> None:
