@@ -50,6 +50,6 @@ def test_the_job_of_four_o_clock_wipes_the_quarantine(crash_server: Server) -> N
     folder = "/var/lib/amavis/virusmails"
     crash_server.checked("touch", "-d", "8 days ago", f"{folder}/old")
     crash_server.checked("touch", "-d", "6 days ago", f"{folder}/young")
-    job = crash_server.checked("sed", "-n", "s/^0 4 \\* \\* \\* root //p", "/etc/cron.d/virus-wiper")
+    job = crash_server.checked("sh", "-c", "crontab -l | sed -n 's/^0 4 \\* \\* \\* //p'")
     assert crash_server.checked("env", "-i", "PATH=/usr/local/bin:/usr/bin", "sh", "-c", job) == ""
     assert crash_server.checked("ls", folder).split() == ["young"]

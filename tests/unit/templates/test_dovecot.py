@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import FQDN, REPOSITORY, Render, System
+from .conftest import FQDN, Render, System
 
 
 def test_protocols(render: Render) -> None:
@@ -156,9 +156,17 @@ def test_quotas_off(render: Render) -> None:
     assert "/usr/local/bin/quota-warning" not in rendered.files
 
 
-def test_both_names_of_the_quota_file_hold_the_same() -> None:
-    directory = REPOSITORY / "templates/etc/dovecot/conf.d"
-    assert (directory / "90-quota.conf.j2").read_text() == (directory / "90-quota.conf.disab.j2").read_text()
+def test_both_names_of_the_quota_file_hold_the_same(render: Render) -> None:
+    off, on = render(ENABLE_QUOTAS="0").files, render().files
+    directory = "/etc/dovecot/conf.d"
+    assert off[f"{directory}/90-quota.conf.disab"].content == on[f"{directory}/90-quota.conf"].content
+
+
+def test_deliveries_to_mailboxes_without_a_limit_are_not_counted(render: Render) -> None:
+    quota = render().dovecot("conf.d/90-quota.conf")
+    assert {path: value for path, value in quota.items() if "quota_ignore_unlimited" in path} == {
+        "protocol lmtp/quota_ignore_unlimited": "yes", "protocol lda/quota_ignore_unlimited": "yes",
+    }  # fmt: skip
 
 
 def test_smtp_only_leaves_dovecot_alone(render: Render) -> None:

@@ -55,9 +55,9 @@ def test_rotation(render: Render, log: str) -> None:
 
 def test_quarantine_is_wiped_at_four(render: Render) -> None:
     rendered = render()
-    job = next(line for line in rendered.lines("/etc/cron.d/virus-wiper") if "virus-wiper" in line)
-    assert job.startswith("0 4 * * * root dmsctl start virus-wiper")
+    job = next(line for line in rendered.lines("/var/spool/cron/crontabs/root") if "virus-wiper" in line)
+    assert job.startswith("0 4 * * * dmsctl start virus-wiper")
     service = rendered.services["virus-wiper"]
     assert (service.enabled, service.type, service.every_seconds, service.late) == (True, "oneshot", 0, True)
     assert rendered.files[service.command[0]].mode == 0o755
-    assert "/etc/cron.d/virus-wiper" not in render(ENABLE_AMAVIS="0").files
+    assert "/var/spool/cron/crontabs/root" not in render(ENABLE_AMAVIS="0").files
