@@ -191,12 +191,10 @@ def test_what_does_not_work_is_taken_back(server: Server, service: str, definiti
     server.checked("dmsctl", "health")
 
 
-def test_dovecot_that_cannot_listen_is_taken_back(server: Server) -> None:
-    """doveconf finds nothing wrong with a port that is taken; only a start shows it."""
+def test_dovecot_that_answers_nobody_is_taken_back(server: Server) -> None:
+    """doveconf finds nothing wrong with a root directory that does not exist; only a login shows it."""
     with server_stopped_detecting(server):
-        (server.config / "dovecot.cf").write_text(
-            "service imap-login {\n  inet_listener imap {\n    port = 25\n  }\n}\n"
-        )
+        (server.config / "dovecot.cf").write_text("service imap-login {\n  chroot = /nowhere\n}\n")
         folder = server.config / "services"
         folder.mkdir()
         (folder / "dovecot.toml").write_text('[ready]\ntimeout = "3s"\n')
