@@ -34,8 +34,10 @@ ACCOUNT_WAIT_SECONDS: Final = 120
 ACCOUNT_REMINDER_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 55
 """The documented compose file gives 60 s: what does not end within this is killed with the container."""
-LATE_PATIENCE_SECONDS: Final = 60
-"""After this the late services start although something is not ready: then the mail log is wanted most of all."""
+PATIENCE_SECONDS: Final = 60
+"""After this the server is up although something is not ready, and the late services start: the mail log, for one."""
+FRONT_DOOR: Final = "postfix"
+"""Without it nothing is up: where mail comes in, and what waits for most others."""
 PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 EX_OK: Final = 0
 EX_SOFTWARE: Final = 70
@@ -161,15 +163,15 @@ class Init:
         self.system.phases.append(Span(name="user-patches", kind="phase", began=began, ended=time.monotonic()))
 
     async def _announce(self) -> None:
-        """Say that the server is up when every service is ready, and let the late ones start."""
+        """Say that the server is up when every service is ready that can be, and let the late ones start."""
         if self.supervisor.world.up:  # a predecessor has said so
             return
-        with anyio.move_on_after(LATE_PATIENCE_SECONDS):
+        with anyio.move_on_after(PATIENCE_SECONDS):
             await self.supervisor.until_ready()
-        if missing := self.supervisor.missing():
-            self.log.warn(f"not everything is ready yet: {', '.join(unit.name for unit in missing)}; see dmsctl status")
+        if troubled := [f"{unit.name} ({unit.trouble})" for unit in self.supervisor.troubled()]:
+            self.log.warn(f"not everything is ready: {', '.join(troubled)}; see dmsctl status")
             self.supervisor.come_up()
-        await self.supervisor.until_ready()
+        await self.supervisor.until_fulfilled(FRONT_DOOR)
         self.system.state = "ready"
         self.log.info(f"{self.system.fqdn} is up and running")
         self.supervisor.come_up()

@@ -230,9 +230,19 @@ class Supervisor:
     # The whole
 
     async def until_ready(self) -> None:
-        """Return when every enabled service that is not `late` is ready (a oneshot: done), or lacks files it needs."""
-        while missing := [unit for unit in self.missing() if not unit.lacks_files]:
-            await missing[0].changed.wait()
+        """Return when every enabled service that is not `late` is ready (a oneshot: done), or hopeless."""
+        while pending := [unit for unit in self.missing() if not unit.hopeless]:
+            await pending[0].changed.wait()
+
+    async def until_fulfilled(self, name: str) -> None:
+        """Return when a service is ready, or not there to be."""
+        while (unit := self.units.get(name)) is not None and unit.service.enabled and not unit.fulfilled:
+            await unit.changed.wait()
+
+    def troubled(self) -> list[Unit]:
+        """Return the services that are missing, or only seem to be ready for a moment between two crashes."""
+        hopeless = [unit for unit in self.units.values() if unit.service.enabled and unit.hopeless]
+        return list(dict.fromkeys((*self.missing(), *hopeless)))
 
     def missing(self) -> list[Unit]:
         """Return the enabled services, `late` ones left out, that are not ready."""

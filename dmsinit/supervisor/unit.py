@@ -29,6 +29,8 @@ from dmsinit.supervisor.tree import Tree
 from dmsinit.supervisor.world import World
 
 DEATHS_KEPT: Final = 10
+CHANCES: Final = 3
+"""Restarts after which nobody who waits for the whole waits for this one."""
 
 
 class Unit:
@@ -93,6 +95,16 @@ class Unit:
         if self.service.every_seconds:
             return True  # what runs now and then is no part of a complete server
         return self.state is State.READY or (self.service.type == "oneshot" and self.state is State.EXITED)
+
+    @property
+    def hopeless(self) -> bool:
+        """It does not come up by itself, as far as one can tell: given up, without its files, or ended too often."""
+        return self.state is State.FAILED or self.lacks_files or self.restarts >= CHANCES
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it, for people: now, or at its last end."""
+        return self.detail or (self.deaths[-1].detail if self.deaths else self.state)
 
     @property
     def fulfilled(self) -> bool:

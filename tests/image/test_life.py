@@ -40,6 +40,18 @@ def test_every_service_is_ready_when_up_is_said(server: Server) -> None:
     assert {name: state for name, state in states.items() if state not in ("ready", "disabled")} == {}
 
 
+def test_a_service_that_cannot_start_does_not_keep_the_server_from_being_up(start: Start) -> None:
+    broken = 'command = ["sh", "-c", "echo no such directory server >&2; exit 3"]\n'
+    files = {"postfix-accounts.cf": account(ANNA), "services/directory.toml": broken}
+    server = start(files).wait_until_up()
+    assert server.boot_seconds < 50  # nobody has waited for the end of all patience
+    assert "not everything is ready: directory (exit code 3" in server.log()
+    server.send(ANNA, "all the same")
+    server.receive(ANNA, "all the same")
+    assert server.services()["changedetector"]["state"] == "ready"
+    assert server.run("dms-healthcheck").code == 1
+
+
 def test_a_healthy_server_logs_nothing_alarming(server: Server) -> None:
     log = server.log() + server.mail_log()
     assert [line for line in log.splitlines() if any(text in line for text in NOT_IN_A_HEALTHY_LOG)] == []

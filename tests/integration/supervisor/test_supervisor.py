@@ -92,6 +92,17 @@ async def test_a_crash_loop_backs_off_and_gives_up(bench: Bench) -> None:
     assert "the reason" in unit.tree.output.tail(20)
 
 
+async def test_who_waits_for_the_whole_does_not_wait_for_a_crash_loop(bench: Bench) -> None:
+    never = Readiness(probe=Probe(kind="file", address="/nowhere"))
+    broken = shell("broken", "exit 3", restart=Restart(max_delay_seconds=0.01), ready=never)
+    await bench.run(broken, shell("daemon", "exec sleep 60"))
+    async with asyncio.timeout(20):
+        await bench.supervisor.until_ready()
+        await bench.supervisor.until_fulfilled("daemon")
+        await bench.supervisor.until_fulfilled("nobody")
+    assert [(unit.name, unit.trouble) for unit in bench.supervisor.troubled()] == [("broken", "exit code 3")]
+
+
 async def test_a_missing_program_fails_with_a_sentence(bench: Bench) -> None:
     await bench.run(Service(name="clamav", command=("/usr/sbin/no-such-daemon",)))
     await bench.until("clamav", State.FAILED)
