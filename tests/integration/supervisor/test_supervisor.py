@@ -100,7 +100,9 @@ async def test_who_waits_for_the_whole_does_not_wait_for_a_crash_loop(bench: Ben
         await bench.supervisor.until_ready()
         await bench.supervisor.until_fulfilled("daemon")
         await bench.supervisor.until_fulfilled("nobody")
-    assert [(unit.name, unit.trouble) for unit in bench.supervisor.troubled()] == [("broken", "exit code 3")]
+    (unit,) = bench.supervisor.troubled()
+    assert unit.name == "broken"
+    assert unit.trouble.startswith("exit code 3")
 
 
 async def test_a_missing_program_fails_with_a_sentence(bench: Bench) -> None:
