@@ -21,11 +21,13 @@ from dmsinit.control.peer import group_id
 from dmsinit.control.server import serve
 from dmsinit.inotify import Watcher
 from dmsinit.log import Log, from_environment
+from dmsinit.plan import Plan
 from dmsinit.problem import ProblemsFound
 from dmsinit.rendering import Conversation, MissingHostName, NoAccounts, Rendered, RenderFailed
 from dmsinit.spawn import RenderProcess, start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
 from dmsinit.supervisor.handover import Handover
+from dmsinit.supervisor.logfile import LogFile
 from dmsinit.system import System
 
 WATCHED_AT_BOOT: Final = ("/tmp/docker-mailserver", "/etc/dmsinit/services", "/run/dmsinit")  # noqa: S108 - contract
@@ -56,6 +58,8 @@ class Init:
     def __init__(self, *, began: float, log: Log) -> None:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self.log = log
+        self._journal = LogFile(f"{SERVICE_LOGS}/supervisord.log")
+        self._journal.write(b"")  # it is there from the first moment
         self.children = Children()
         self.supervisor = Supervisor(World(self.children, log, environment, SERVICE_LOGS))
         self.system = System(self.supervisor, began)
@@ -127,8 +131,12 @@ class Init:
         rendered = await self._render_with_accounts(rendering)
         self.system.phases += rendered.phases
         self.system.fqdn = rendered.plan.fqdn
-        self.log.set_level(rendered.plan.log_level)
+        self._set_levels(rendered.plan)
         await self.supervisor.converge(rendered.plan, rendered.changes, Reason.BOOT)
+
+    def _set_levels(self, plan: Plan) -> None:
+        self.log.set_level(plan.log_level)
+        self.log.copy_to(self._journal.write, plan.supervisor_log_level)
 
     async def _render_with_accounts(self, rendering: RenderProcess) -> Rendered:
         """Render; while there is no account yet, wait for one, as a new user adds it to the running container."""
@@ -239,7 +247,7 @@ class Init:
 
     def _take_over(self, given: Handover) -> None:
         """Go on where a predecessor stood."""
-        self.log.set_level(given.plan.log_level)
+        self._set_levels(given.plan)
         self.system.take_over(given)
         self.log.info(f"dmsinit {__version__} has taken over {len(given.units)} services")
 

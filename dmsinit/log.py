@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Final
 
 LEVELS: Final = ("error", "warn", "info", "debug", "trace")
@@ -45,11 +46,18 @@ class Log:
         self.json_lines = json_lines
         self.dropped = 0
         self._fd = _own_description(fd)
+        self._copy: Callable[[bytes], None] | None = None
+        self._copy_threshold = -1
         self.set_level(level)
 
     def set_level(self, level: str) -> None:
         """Set the threshold to one of LEVELS; anything else counts as `info`."""
         self._threshold = LEVELS.index(level) if level in LEVELS else LEVELS.index("info")
+
+    def copy_to(self, write: Callable[[bytes], None], level: str) -> None:
+        """Give the lines of a threshold of their own to `write` as well, which must not fail either."""
+        self._copy = write
+        self._copy_threshold = LEVELS.index(level) if level in LEVELS else 0
 
     def error(self, text: str) -> None:
         self._write(0, text)
@@ -67,6 +75,8 @@ class Log:
         self._write(4, text)
 
     def _write(self, level: int, text: str) -> None:
+        if self._copy is not None and level <= self._copy_threshold:
+            self._copy(self._format(LEVELS[level], text).encode("utf-8", "replace"))
         if level > self._threshold:
             return
         if self.dropped:

@@ -173,6 +173,7 @@ class Plan(Record, frozen=True):
     services: tuple[Service, ...] = ()
     release: str = "edge"
     log_level: str = "info"
+    supervisor_log_level: str = "warn"
     log_format: Literal["text", "json"] = "text"
     metrics_listen: str = ""
     accounts: int | None = None

@@ -99,10 +99,11 @@ class System:
         return True, ()
 
     def readyz(self) -> tuple[bool, Sequence[str]]:
-        """Return whether every enabled service is ready, and what is missing, a sentence each."""
+        """Return whether every enabled service is ready that has to be, and what is missing, a sentence each."""
         if self.state != "ready":
             return False, [f"the server is {self.state}"]
-        missing = [_missing(unit.status(None, 0)) for unit in self.supervisor.missing()]
+        units = (*self.supervisor.missing(), *self.supervisor.late_but_down())
+        missing = [_missing(unit.status(None, 0)) for unit in units]
         return not missing, missing
 
     # Operating

@@ -32,6 +32,7 @@ def plan_of(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Ce
         services=planned,
         release=settings.dms_release,
         log_level=settings.log_level,
+        supervisor_log_level=settings.supervisor_loglevel,
         log_format="json" if settings.log_format == "json" else "text",
         metrics_listen=settings.metrics_listen,
         accounts=len(inputs.volume.accounts) if settings.account_provisioner == "FILE" else None,

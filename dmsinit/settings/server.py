@@ -28,7 +28,7 @@ class Server(Section):
     )  # fmt: skip
     supervisor_loglevel = Choice(
         "warn", ("critical", "error", "warn", "info", "debug"),
-        "How much PID 1 says about the services that it starts, stops and restarts.",
+        "How much dmsinit writes into `/var/log/supervisor/supervisord.log`; `debug` has each transition of a service.",
         on_error="warn",
     )  # fmt: skip
     metrics_listen = Listen(

@@ -74,9 +74,11 @@ class Output:
     # Pipes
 
     def begin_life(self) -> None:
-        """What comes from now on are the words of a new process of the service."""
+        """What comes from now on are the words of a new process of the service; its file is there before the first."""
         self._lines_before_life = self._lines
         self._slowed = False
+        if self._file is not None:
+            self._file.write(b"")
 
     def open_pipe(self) -> int:
         """Return the writing end of a new pipe whose lines come here; the caller closes it after the spawn."""

@@ -250,6 +250,14 @@ class Supervisor:
             unit for unit in self.units.values() if unit.service.enabled and not unit.service.late and not unit.done
         ]
 
+    def late_but_down(self) -> list[Unit]:
+        """Return the `late` services that were stopped, or end again and again."""
+        return [
+            unit
+            for unit in self.units.values()
+            if unit.service.enabled and unit.service.late and unit.state in (State.STOPPED, State.BACKOFF, State.FAILED)
+        ]
+
     def come_up(self) -> None:
         """Let the `late` services start."""
         self.world.up = True

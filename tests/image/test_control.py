@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from tests.image.harness import Server
 
 ROW = re.compile(r"^(\S+) +(RUNNING|STOPPED|STARTING|BACKOFF|STOPPING|EXITED|FATAL|UNKNOWN) +(.*)$")
@@ -37,12 +39,13 @@ def test_supervisorctl_restart_takes_a_changed_file_of_that_service_along(crash_
     override.unlink()
 
 
-def test_dmsctl_stops_and_starts_a_service(crash_server: Server) -> None:
-    crash_server.checked("dmsctl", "stop", "cron")
-    assert crash_server.services()["cron"]["state"] == "stopped"
+@pytest.mark.parametrize("name", ["cron", "changedetector"])
+def test_dmsctl_stops_and_starts_a_service(crash_server: Server, name: str) -> None:
+    crash_server.checked("dmsctl", "stop", name)
+    assert crash_server.services()[name]["state"] == "stopped"
     assert crash_server.run("dms-healthcheck").code == 1
-    crash_server.checked("dmsctl", "start", "cron")
-    assert crash_server.services()["cron"]["state"] == "ready"
+    crash_server.checked("dmsctl", "start", name)
+    assert crash_server.services()[name]["state"] == "ready"
     assert crash_server.run("dms-healthcheck").code == 0
 
 

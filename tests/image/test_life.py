@@ -52,6 +52,18 @@ def test_a_service_that_cannot_start_does_not_keep_the_server_from_being_up(star
     assert server.run("dms-healthcheck").code == 1
 
 
+def test_every_service_has_a_log_and_so_has_their_supervision(server: Server) -> None:
+    running = {name for name, service in server.services().items() if service["pid"]} - {"mailserver"}
+    logs = {f"{name}.log" for name in (*running, "supervisord")}
+    assert logs <= set(server.checked("ls", "/var/log/supervisor").split())
+
+
+def test_the_log_of_the_supervision_is_as_detailed_as_wanted(start: Start) -> None:
+    server = start(environment={"SUPERVISOR_LOGLEVEL": "debug"}).wait_until_up()
+    server.wait_for_line("/var/log/supervisor/supervisord.log", "DEBUG dmsinit: postfix: starting → ready")
+    assert "→ ready" not in server.log()
+
+
 def test_a_healthy_server_logs_nothing_alarming(server: Server) -> None:
     log = server.log() + server.mail_log()
     assert [line for line in log.splitlines() if any(text in line for text in NOT_IN_A_HEALTHY_LOG)] == []
