@@ -11,7 +11,8 @@ from dmsinit.supervisor.children import Child
 from dmsinit.supervisor.command import MARKER
 from dmsinit.supervisor.proctree import Snapshot, around, children_of, members
 
-_NAP = "echo; exec sleep 60"
+_NAP = 'exec perl -e "syswrite STDOUT, qq(\\n); sleep 60"'
+"""Says so when it has its last program: during execve(2) a process has no environment that others could read."""
 _FAMILY = f"({_NAP}) & (({_NAP}) & setsid sh -c '{_NAP}' & exec setsid sh -c '({_NAP}) & {_NAP}') & {_NAP}"
 """Children, grandchildren, and some that leave the session; all of it stays below the main process."""
 _FAMILY_SIZE = 6
