@@ -67,6 +67,7 @@ def test_a_render_that_is_killed_at_any_step_is_completed_by_the_next(server: Se
             break
         killed += 1
     assert killed >= 5
+    server.checked("supervisorctl", "start", "changedetector")
     server.checked("dmsctl", "health")
 
 
