@@ -52,4 +52,4 @@ def test_the_job_of_four_o_clock_wipes_the_quarantine(crash_server: Server) -> N
     crash_server.checked("touch", "-d", "6 days ago", f"{folder}/young")
     job = crash_server.checked("sh", "-c", "crontab -l | sed -n 's/^0 4 \\* \\* \\* //p'")
     assert crash_server.checked("env", "-i", "PATH=/usr/local/bin:/usr/bin", "sh", "-c", job) == ""
-    assert crash_server.checked("ls", folder).split() == ["young"]
+    assert crash_server.checked("find", folder, "-type", "f").split() == [f"{folder}/young"]

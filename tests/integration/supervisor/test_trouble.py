@@ -144,18 +144,27 @@ async def test_a_suspended_process_takes_notice_of_its_end(bench: Bench) -> None
 
 
 async def test_without_descriptors_a_crash_is_got_over(bench: Bench) -> None:
+    """What the dead one had is enough for the next."""
     await bench.run(shell("daemon", "sleep 1000 & exec sleep 1001", restart=SOON), shell("other", "exec sleep 1000"))
     await bench.until("daemon", State.READY)
     before, other = bench.pid("daemon"), bench.pid("other")
     with no_descriptors():
         os.kill(before, signal.SIGKILL)
+        await bench.until("daemon", State.READY, and_=lambda: bench.pid("daemon") != before)
+        assert bench.supervisor.unit("daemon").deaths[-1].detail == "killed by SIGKILL"
+    assert bench.pid("other") == other
+
+
+async def test_a_start_without_descriptors_is_tried_again(bench: Bench) -> None:
+    await bench.run(shell("daemon", "exec sleep 1001", restart=SOON))
+    await bench.supervisor.operate("daemon", "stop", wait=True)
+    with no_descriptors():
+        await bench.supervisor.operate("daemon", "start", wait=False)
         unit = bench.supervisor.unit("daemon")
         await bench.until("daemon", State.BACKOFF, and_=lambda: "Too many open files" in unit.detail)
         assert "cannot start daemon: Too many open files; dmsinit has no file descriptors left" in unit.detail
-        assert unit.deaths[-1].detail == "killed by SIGKILL"
         assert bench.supervisor.members("daemon") == []
     await bench.until("daemon", State.READY)
-    assert bench.pid("other") == other
 
 
 async def test_without_descriptors_a_service_can_be_stopped(bench: Bench) -> None:
