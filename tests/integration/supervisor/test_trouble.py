@@ -144,14 +144,16 @@ async def test_a_suspended_process_takes_notice_of_its_end(bench: Bench) -> None
 
 
 async def test_without_descriptors_a_crash_is_got_over(bench: Bench) -> None:
-    """What the dead one had is enough for the next."""
+    """What the dead one had may be enough for the next; else that waits until there are some."""
     await bench.run(shell("daemon", "sleep 1000 & exec sleep 1001", restart=SOON), shell("other", "exec sleep 1000"))
     await bench.until("daemon", State.READY)
     before, other = bench.pid("daemon"), bench.pid("other")
     with no_descriptors():
         os.kill(before, signal.SIGKILL)
-        await bench.until("daemon", State.READY, and_=lambda: bench.pid("daemon") != before)
-        assert bench.supervisor.unit("daemon").deaths[-1].detail == "killed by SIGKILL"
+        unit = bench.supervisor.unit("daemon")
+        await bench.until("daemon", State.READY, State.BACKOFF, and_=lambda: unit.restarts > 0)
+        assert unit.deaths[-1].detail == "killed by SIGKILL"
+    await bench.until("daemon", State.READY, and_=lambda: bench.pid("daemon") != before)
     assert bench.pid("other") == other
 
 
