@@ -251,12 +251,10 @@ class Supervisor:
         ]
 
     def late_but_down(self) -> list[Unit]:
-        """Return the `late` services that were stopped, or end again and again."""
-        return [
-            unit
-            for unit in self.units.values()
-            if unit.service.enabled and unit.service.late and unit.state in (State.STOPPED, State.BACKOFF, State.FAILED)
-        ]
+        """Return the `late` services that were stopped, or end again and again; no jobs, which may fail for a while."""
+        down = (State.STOPPED, State.BACKOFF, State.FAILED)
+        late = (unit for unit in self.units.values() if unit.service.enabled and unit.service.late)
+        return [unit for unit in late if unit.service.type == "simple" and unit.state in down]
 
     def come_up(self) -> None:
         """Let the `late` services start."""

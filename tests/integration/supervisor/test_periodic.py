@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
+
 from dmsinit.plan import Restart, Service
 from dmsinit.supervisor import State
 from tests.support.bench import Bench
@@ -44,3 +46,15 @@ async def test_nobody_waits_for_it(bench: Bench) -> None:
     await bench.run(periodic("sleep 60", 3600))
     await asyncio.wait_for(bench.supervisor.until_ready(), 10)
     assert bench.supervisor.missing() == []
+
+
+async def test_the_server_is_not_ill_while_it_fails(bench: Bench) -> None:
+    """A mirror that cannot be reached is no reason to call the server unhealthy; a late service that is down is one."""
+    job = msgspec.structs.replace(periodic("exit 1", 3600), late=True, restart=Restart(delay_seconds=60))
+    await bench.run(job, Service(name="tail", command=("sleep", "60"), late=True))
+    bench.supervisor.come_up()
+    await bench.until("job", State.BACKOFF)
+    await bench.until("tail", State.READY)
+    assert bench.supervisor.late_but_down() == []
+    await bench.supervisor.operate("tail", "stop", wait=True)
+    assert [unit.name for unit in bench.supervisor.late_but_down()] == ["tail"]
