@@ -41,7 +41,10 @@ def test_every_service_is_ready_when_up_is_said(server: Server) -> None:
 
 
 def test_a_service_that_cannot_start_does_not_keep_the_server_from_being_up(start: Start) -> None:
-    broken = 'command = ["sh", "-c", "echo no such directory server >&2; exit 3"]\n'
+    broken = (
+        'command = ["sh", "-c", "echo no such directory server >&2; exit 3"]\n'
+        '[ready]\nprobe = "tcp"\naddress = "inet:127.0.0.1:9"\n'
+    )
     files = {"postfix-accounts.cf": account(ANNA), "services/directory.toml": broken}
     server = start(files).wait_until_up()
     assert server.boot_seconds < 50  # nobody has waited for the end of all patience
