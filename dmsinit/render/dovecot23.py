@@ -103,6 +103,11 @@ _VARIABLES: Final = {
     "Ld": "%{user | domain | lower}",
 }
 
+_PLUGINS: Final = frozenset({"acl", "fts", "fts_solr", "lazy_expunge", "quota", "sieve"})
+"""Old settings that are also plugins or protocols: members of `mail_plugins { }` and `protocols { }` since 2.4."""
+
+_BOOLEANS: Final = frozenset({"yes", "y", "true", "1", "no", "n", "false", "0"})
+
 _TIMES: Final = frozenset({"log_timestamp"})
 """Settings whose percent signs are strftime(3)'s."""
 
@@ -141,6 +146,8 @@ def _section(kind: str, name: str) -> tuple[str, str] | None:
 
 
 def _setting(name: str, value: str) -> tuple[str, str] | None:
+    if name in _PLUGINS and value.lower() in _BOOLEANS:
+        return None
     spelling = f"{name} is of Dovecot 2.3"
     if name in RENAMED:
         shown = "…" if "password" in name else value.removeprefix("<").strip()

@@ -49,6 +49,8 @@ def test_old_spelling_is_answered_with_the_new_one(old: str, new: str) -> None:
         "passdb static {",
         "service imap-login {",
         "mail_plugins {",
+        *(f"  {plugin} = yes" for plugin in ("acl", "fts", "fts_solr", "lazy_expunge", "quota", "sieve")),
+        "  sieve = no",
         "login_greeting = 100%% ready",
         "protocol imap { mail_max_userip_connections = 3 }",
         "}",
