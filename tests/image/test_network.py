@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -54,6 +55,28 @@ def test_ipv4_alone(start: Start) -> None:
     assert "0.0.0.0:993 " in listening
     assert "[::]:25 " not in listening
     assert "[::]:993 " not in listening
+
+
+TWENTY: Final = f"""
+import smtplib
+with smtplib.SMTP("127.0.0.1", 25) as smtp:
+    for number in range(20):
+        smtp.sendmail("{ANNA}", ["{ANNA}"], f"From: {ANNA}\\nSubject: {{number}}\\n\\nx\\n")
+"""
+DELAYED_ACKS: Final = """
+rows = [line.split() for line in open("/proc/net/netstat") if line.startswith("TcpExt")]
+print(dict(zip(*rows))["DelayedACKs"])
+"""
+
+
+@pytest.mark.parametrize("capabilities", [["NET_ADMIN"], []])
+def test_milters_need_no_delayed_acknowledgement_where_we_may_say_so(start: Start, capabilities: list[str]) -> None:
+    server = start(capabilities=capabilities).wait_until_up()
+    before = int(server.checked("python3", "-c", DELAYED_ACKS))
+    server.checked("python3", "-c", TWENTY)
+    delayed = int(server.checked("python3", "-c", DELAYED_ACKS)) - before
+    assert (delayed < 20) is ("NET_ADMIN" in capabilities), f"{delayed} acknowledgements were delayed"
+    assert server.services()["loopback"]["state"] == ("exited" if capabilities else "disabled")
 
 
 @pytest.fixture(scope="module")
