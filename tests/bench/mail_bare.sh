@@ -33,9 +33,7 @@ rsyslogd
 until [ -S /dev/log ]; do sleep 0.05; done
 if [ "$filter" = rspamd ]; then
     postconf -e 'smtpd_milters = inet:localhost:11332'
-    # Bayes and history are in Redis, as Rspamd's quick start has it.
-    echo 'servers = "127.0.0.1";' > /etc/rspamd/local.d/redis.conf
-    setpriv --reuid redis --regid redis --init-groups redis-server /etc/redis/redis.conf --daemonize yes > /dev/null
+    # Without Redis, as the package is: no Bayes, no history.
     install -d -o _rspamd -g _rspamd /run/rspamd
     rspamd --user _rspamd --group _rspamd
     until (exec 3<> /dev/tcp/127.0.0.1/11332) 2> /dev/null; do sleep 0.1; done
