@@ -1,7 +1,7 @@
 """Service state on one mount: /var/lib/NAME becomes a link to /var/mail-state/lib-NAME (state.tsv).
 
 Nothing is ever lost: a directory is copied under a temporary name, renamed, and only then taken away. What is on the
-state volume wins over what the image brings.
+state volume wins over what the image brings, and a mount of the user's own over both.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Final
 from dmsinit.problem import Problem
 from dmsinit.render import getmail, rspamd, srs
 from dmsinit.render.atomic import replace_link
-from dmsinit.render.paths import STATE, Root
+from dmsinit.render.paths import STATE, Root, mount_points
 from dmsinit.settings import Settings
 
 _COPYING: Final = ".dmsinit-copy"
@@ -84,15 +84,18 @@ DIRECTORIES: Final = (
 
 def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] = DIRECTORIES) -> list[Problem]:
     """Move, adopt and repair the state of all enabled services; return warnings. Unmounted: owners only."""
-    mounted = os.path.isdir(root(STATE))
+    has_volume, mounts = os.path.isdir(root(STATE)), mount_points(root)
     warnings: list[Problem] = []
     for row in rows:
         if not row.when(settings):
             continue
         try:
-            if mounted:
-                warnings += _link(row, root)
-            _repair(row, root(f"{STATE}/{row.name}" if mounted else row.path), root)
+            place = row.path
+            if has_volume and row.path not in mounts:
+                told = _inner_mounts(row, mounts)
+                warnings += told or _link(row, root)
+                place = row.path if told else f"{STATE}/{row.name}"
+            _repair(row, root(place), root)
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
@@ -102,6 +105,16 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         *rspamd.own_keys(settings, root),
         *getmail.keep_seen(settings, root),
     ]
+
+
+def _inner_mounts(row: StateDirectory, mounts: Iterable[str]) -> list[Problem]:
+    """Return a warning for a directory in which something is mounted: to move it would empty what is mounted."""
+    inner = sorted(path for path in mounts if path.startswith(f"{row.path}/"))
+    if not inner:
+        return []
+    cause = f"is not kept in {STATE}, because {' and '.join(inner)} in it {'is' if len(inner) == 1 else 'are'} mounted"
+    there = ", ".join(f"{STATE}/{row.name}{path.removeprefix(row.path)}" for path in inner)
+    return [Problem(row.path, cause, f"mount it as {there} instead")]
 
 
 def _link(row: StateDirectory, root: Root) -> list[Problem]:

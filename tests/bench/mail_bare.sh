@@ -27,6 +27,7 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
     -keyout /etc/dovecot/private/dovecot.key -out /etc/dovecot/private/dovecot.pem 2> /dev/null
 mkdir -p /var/spool/postfix/etc /run/amavis /run/clamav
 cp /etc/resolv.conf /etc/services /etc/hosts /etc/nsswitch.conf /etc/localtime /var/spool/postfix/etc/
+install -d -o amavis -g amavis -m 750 /var/lib/amavis/tmp
 chown amavis:amavis /run/amavis
 chown clamav:clamav /run/clamav
 rsyslogd

@@ -51,6 +51,36 @@ def test_first_start_moves_the_directory(system: System) -> None:
     assert [path.name for path in system.path("/var/mail-state").iterdir()] == ["lib-thing"]
 
 
+def mount(system: System, *paths: str) -> None:
+    lines = (f"36 35 98:0 /x {path} rw - ext4 /dev/root rw\n" for path in paths)
+    system.write("/proc/self/mountinfo", "".join(lines))
+
+
+@pytest.mark.parametrize("state_exists", [False, True])
+def test_a_mount_of_the_users_own_stays_as_it_is(system: System, state_exists: bool) -> None:
+    mounted(system).write("/var/lib/thing/data", "precious")
+    mount(system, "/var/mail-state", "/var/lib/thing", "/var/lib/thing-else/sub")
+    if state_exists:
+        system.write("/var/mail-state/lib-thing/data", "former")
+    before = system.tree()
+    assert run(system) == []
+    assert system.tree() == before
+
+
+@pytest.mark.parametrize("state_exists", [False, True])
+def test_what_is_mounted_in_a_directory_is_not_emptied(system: System, state_exists: bool) -> None:
+    mounted(system).write("/var/lib/thing/sub/data", "precious")
+    mount(system, "/var/lib/thing/sub")
+    if state_exists:
+        system.write("/var/mail-state/lib-thing/data", "former")
+    before = system.tree()
+    assert run(system) == [
+        "/var/lib/thing: is not kept in /var/mail-state, because /var/lib/thing/sub in it is mounted; "
+        "mount it as /var/mail-state/lib-thing/sub instead"
+    ]
+    assert system.tree() == before
+
+
 def test_second_start_changes_nothing(system: System) -> None:
     mounted(system).write("/var/lib/thing/data", "x")
     run(system)
