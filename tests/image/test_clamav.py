@@ -48,6 +48,19 @@ def scanner(containers: Containers, tmp_path_factory: pytest.TempPathFactory) ->
     server.remove()
 
 
+def test_signatures_on_a_mount_of_their_own_stay_there(start: Start, tmp_path: Path) -> None:
+    signatures = tmp_path / "signatures" / "test.ndb"
+    signatures.parent.mkdir()
+    signatures.write_text(SIGNATURE)
+    server = start(
+        environment={"ENABLE_CLAMAV": "1"},
+        options=[*state_volume(tmp_path), "--volume", f"{signatures.parent}:/var/lib/clamav"],
+    ).wait_until_up()
+    assert server.services()["clamav"]["state"] == "ready"
+    assert signatures.read_text() == SIGNATURE
+    assert server.checked("readlink", "/var/lib/amavis").strip() == "/var/mail-state/lib-amavis"
+
+
 def test_a_virus_reaches_no_mailbox(scanner: Server) -> None:
     send_text(scanner, "infected", EICAR + "\n")
     scanner.wait_for_log("Blocked INFECTED (Eicar-Test-Signature")

@@ -10,6 +10,7 @@ import pytest
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
 
 ANNA = f"anna@{DOMAIN}"
+GREYLISTING = {"ENABLE_POSTGREY": "1", "POSTGREY_DELAY": "1", "PERMIT_DOCKER": "none", "ENABLE_AMAVIS": "0"}
 RSPAMD = {"ENABLE_RSPAMD": "1", "ENABLE_AMAVIS": "0", "ENABLE_OPENDKIM": "0", "ENABLE_OPENDMARC": "0"}
 
 
@@ -60,8 +61,12 @@ def subject(number: int) -> str:
 
 @pytest.mark.parametrize(
     ("environment", "services"),
-    [({"ENABLE_SRS": "1"}, ("opendkim", "opendmarc", "postsrsd", "amavis", "dovecot")), (RSPAMD, ("rspamd",))],
-    ids=["amavis", "rspamd"],
+    [
+        ({"ENABLE_SRS": "1"}, ("opendkim", "opendmarc", "postsrsd", "amavis", "dovecot")),
+        (RSPAMD, ("rspamd",)),
+        (GREYLISTING, ("postgrey",)),
+    ],
+    ids=["amavis", "rspamd", "postgrey"],
 )
 def test_nobody_is_refused_while_a_service_restarts(
     containers: Containers, tmp_path: Path, environment: dict[str, str], services: tuple[str, ...]
