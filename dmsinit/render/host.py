@@ -26,11 +26,6 @@ class Host:
         match = re.search(rb"^CapEff:\s*([0-9a-f]+)", status, re.MULTILINE)
         return match is None or bool(int(match.group(1), 16) & _CAP_NET_ADMIN)
 
-    @cached_property
-    def own_network(self) -> bool:
-        """Whether the network is surely the container's own, and not the host's."""
-        return has_own_network(Root())
-
 
 def qualified_name(root: Root, hostname: str = "") -> str:
     """Return what `hostname -f` would say (hostname(1)): the first name of the host's line in /etc/hosts.
@@ -60,17 +55,3 @@ def nameservers(root: Root) -> tuple[str, ...]:
     lines = (root.read("/etc/resolv.conf") or b"").decode("utf-8", "replace").splitlines()
     fields = [line.split() for line in lines]
     return tuple(dict.fromkeys(entry[1] for entry in fields if len(entry) > 1 and entry[0] == "nameserver"))
-
-
-def has_own_network(root: Root) -> bool:
-    """Tell whether every interface but lo is one end of a link to the outside; a host has network cards or bridges.
-
-    Such a link has another index at its other end (`iflink`, Documentation/ABI/testing/sysfs-class-net of Linux).
-    """
-    names = root.listing("/sys/class/net")
-    return "lo" in names and not any(_ends_here(root, name) for name in names if name != "lo")
-
-
-def _ends_here(root: Root, interface: str) -> bool:
-    here = root.read(f"/sys/class/net/{interface}/ifindex")
-    return here is not None and here == root.read(f"/sys/class/net/{interface}/iflink")

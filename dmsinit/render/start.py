@@ -4,7 +4,7 @@ from collections.abc import Container
 from typing import Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import mailboxes, prepare, state
+from dmsinit.render import loopback, mailboxes, prepare, state
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import Root
 
@@ -28,6 +28,7 @@ class Start:
         if problems:
             raise ProblemsFound(problems)
         prepare.stale_pid_files(root)
+        loopback.acknowledge_at_once(self._inputs.host, root)
         return [
             *self._warnings,
             *prepare.enterable(root),

@@ -76,7 +76,6 @@ def test_milters_need_no_delayed_acknowledgement_where_we_may_say_so(start: Star
     server.checked("python3", "-c", TWENTY)
     delayed = int(server.checked("python3", "-c", DELAYED_ACKS)) - before
     assert (delayed < 20) is ("NET_ADMIN" in capabilities), f"{delayed} acknowledgements were delayed"
-    assert server.services()["loopback"]["state"] == ("exited" if capabilities else "disabled")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dmsinit.render.host import has_own_network, nameservers, qualified_name
+from dmsinit.render.host import nameservers, qualified_name
 
 from .conftest import System
 
@@ -31,24 +31,3 @@ def test_name_without_domain_stays_as_it_is(system: System) -> None:
 def test_nameservers_are_read_once_and_in_order(system: System) -> None:
     system.write("/etc/resolv.conf", "search x\nnameserver 10.0.0.1\nnameserver ::1\nnameserver 10.0.0.1\nnameserver\n")
     assert nameservers(system.root) == ("10.0.0.1", "::1")
-
-
-@pytest.mark.parametrize(
-    ("links", "own"),
-    [
-        ({"lo": (1, 1), "eth0": (2, 17)}, True),  # veth, as Docker and podman make it
-        ({"lo": (1, 1), "eth0": (2, 17), "sit0": (3, 0)}, True),
-        ({"lo": (1, 1)}, True),
-        ({"lo": (1, 1), "enp1s0": (2, 2)}, False),  # a network card
-        ({"lo": (1, 1), "eth0": (2, 17), "docker0": (3, 3)}, False),  # a host that is a container itself
-        ({}, False),  # no sysfs
-    ],
-)
-def test_network_is_our_own_when_all_links_end_elsewhere(
-    system: System, links: dict[str, tuple[int, int]], own: bool
-) -> None:
-    for name, (here, there) in links.items():
-        system.write(f"/sys/class/net/{name}/ifindex", f"{here}\n")
-        system.write(f"/sys/class/net/{name}/iflink", f"{there}\n")
-    system.write("/sys/class/net/bonding_masters", "")  # no interface
-    assert has_own_network(system.root) is own
