@@ -90,12 +90,13 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         if not row.when(settings):
             continue
         try:
-            place = row.path
-            if has_volume and row.path not in mounts:
-                told = _inner_mounts(row, mounts)
-                warnings += told or _link(row, root)
-                place = row.path if told else f"{STATE}/{row.name}"
-            _repair(row, root(place), root)
+            moves = has_volume and row.path not in mounts
+            if moves and (inner := _inner_mounts(row, mounts)):
+                moves = False
+                warnings += inner
+            if moves:
+                warnings += _link(row, root)
+            _repair(row, root(f"{STATE}/{row.name}" if moves else row.path), root)
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
