@@ -7,7 +7,7 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render.atomic import replace_file, replace_link
-from dmsinit.render.paths import LOGS, MAIL, STATE, VOLUME, Root
+from dmsinit.render.paths import LOGS, MAIL, STATE, VOLUME, Root, mount_points
 from dmsinit.render.processes import run
 
 VMAIL: Final = "docker"
@@ -112,14 +112,14 @@ def _correct(path: str, owner: tuple[int, int], mode: int) -> None:
 
 
 def stale_pid_files(root: Root) -> int:
-    """Remove what daemons of the last run left in /run (behaviour 15), except dmsinit's own; return how many."""
+    """Remove pid files of the last run in /run (behaviour 15), except dmsinit's own and mounts; return how many."""
     removed = 0
+    kept = {root(path) for path in (*mount_points(root), "/run/dmsinit")}
     for parent, directories, names in os.walk(root("/run")):
-        if parent == root("/run") and "dmsinit" in directories:
-            directories.remove("dmsinit")
-        for name in names:
-            if name.endswith(".pid"):
-                os.unlink(f"{parent}/{name}")
+        directories[:] = [name for name in directories if f"{parent}/{name}" not in kept]
+        for path in (f"{parent}/{name}" for name in names if name.endswith(".pid")):
+            if path not in kept:
+                os.unlink(path)
                 removed += 1
     return removed
 

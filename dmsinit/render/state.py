@@ -4,10 +4,11 @@ Nothing is ever lost: a directory is copied under a temporary name, renamed, and
 state volume wins over what the image brings, and a mount of the user's own over both.
 """
 
+import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,13 +91,13 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         if not row.when(settings):
             continue
         try:
-            moves = has_volume and row.path not in mounts
+            moves = has_volume and not _is_mounted(row, root, mounts)
             if moves and (inner := _inner_mounts(row, mounts)):
                 moves = False
                 warnings += inner
             if moves:
-                warnings += _link(row, root)
-            _repair(row, root(f"{STATE}/{row.name}" if moves else row.path), root)
+                warnings += _link(row, root, mounts)
+            _repair(row, f"{STATE}/{row.name}" if moves else row.path, root, mounts)
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
@@ -106,6 +107,13 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         *rspamd.own_keys(settings, root),
         *getmail.keep_seen(settings, root),
     ]
+
+
+def _is_mounted(row: StateDirectory, root: Root, mounts: Set[str]) -> bool:
+    """Tell whether the directory, or one above it, is a mount of the user's own, who keeps it there."""
+    above = row.path.split("/")
+    places = {"/".join(above[:length]) for length in range(2, len(above) + 1)}
+    return bool(places & mounts) and not os.path.islink(root(row.path))
 
 
 def _inner_mounts(row: StateDirectory, mounts: Iterable[str]) -> list[Problem]:
@@ -118,7 +126,7 @@ def _inner_mounts(row: StateDirectory, mounts: Iterable[str]) -> list[Problem]:
     return [Problem(row.path, cause, f"mount it as {there} instead")]
 
 
-def _link(row: StateDirectory, root: Root) -> list[Problem]:
+def _link(row: StateDirectory, root: Root, mounts: Set[str]) -> list[Problem]:
     service, state = root(row.path), root(f"{STATE}/{row.name}")
     target = f"{STATE}/{row.name}"
     if os.path.islink(service) and os.readlink(service) == target and os.path.isdir(state):
@@ -133,11 +141,29 @@ def _link(row: StateDirectory, root: Root) -> list[Problem]:
             cause = f"did not exist, nor did {target}; an empty one was made"
             warnings.append(Problem(row.path, cause))
         os.rename(state + _COPYING, state)
+    elif _only_mounts(target, root, mounts) and os.path.isdir(service) and not os.path.islink(service):
+        _complete(service, state)
     if os.path.isdir(service) and not os.path.islink(service):
         # Not renamed first: a directory of the image's layers cannot be (overlayfs: EXDEV).
         shutil.rmtree(service)
     replace_link(service, target)
     return warnings
+
+
+def _only_mounts(target: str, root: Root, mounts: Set[str]) -> bool:
+    """Tell whether there is only what the engine made to mount something on."""
+    names = os.listdir(root(target))
+    return bool(names) and all(f"{target}/{name}" in mounts for name in names)
+
+
+def _complete(service: str, state: str) -> None:
+    """Copy what is missing in a state directory."""
+    shutil.rmtree(state + _COPYING, ignore_errors=True)
+    copy_tree(service, state + _COPYING)
+    for name in os.listdir(state + _COPYING):
+        if not os.path.lexists(f"{state}/{name}"):
+            os.rename(f"{state}{_COPYING}/{name}", f"{state}/{name}")
+    shutil.rmtree(state + _COPYING)
 
 
 def copy_tree(source: str, target: str) -> None:
@@ -167,18 +193,21 @@ def _like(source: str, target: str) -> None:
     os.chmod(target, stat.S_IMODE(status.st_mode))
 
 
-def _repair(row: StateDirectory, directory: str, root: Root) -> None:
-    """Give everything its owner again: numeric ids may differ between releases of the image."""
+def _repair(row: StateDirectory, place: str, root: Root, mounts: Set[str]) -> None:
+    """Give everything its owner again: numeric ids may differ between releases of the image. Mounts below stay."""
+    directory = root(place)
+    below = {root(path) for path in mounts if path.startswith(f"{place}/")}
     for name in row.leftovers:
-        _delete(f"{directory}/{name}")
+        if not any(f"{path}/".startswith(f"{directory}/{name}/") for path in below):
+            _delete(f"{directory}/{name}")
     if not row.owner or os.geteuid() != 0 or not os.path.isdir(directory):
         return
     special = {name: (owner, group, mode) for name, owner, group, mode in row.special}
     _own(directory, _ids(row.top if row.top[0] else (row.owner, row.group), root))
     for entry in os.scandir(directory):
         owner, group, mode = special.get(entry.name, (row.owner, row.group, 0))
-        _own_tree(entry, _ids((owner, group), root))
-        if mode and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) != mode:
+        _own_tree(entry, _ids((owner, group), root), below)
+        if mode and entry.path not in below and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) != mode:
             os.chmod(entry.path, mode)
 
 
@@ -188,18 +217,24 @@ def _ids(names: tuple[str, str], root: Root) -> tuple[int, int]:
     return (-1 if uid is None else uid, -1 if gid is None else gid)
 
 
-def _own_tree(entry: os.DirEntry[str], ids: tuple[int, int]) -> None:
+def _own_tree(entry: os.DirEntry[str], ids: tuple[int, int], mounts: Set[str]) -> None:
+    if entry.path in mounts:
+        return
     _own(entry.path, ids, entry.stat(follow_symlinks=False))
     if entry.is_dir(follow_symlinks=False):
         for child in os.scandir(entry.path):
-            _own_tree(child, ids)
+            _own_tree(child, ids, mounts)
 
 
 def _own(path: str, ids: tuple[int, int], status: os.stat_result | None = None) -> None:
     """Change the owner only where it differs: a queue of a hundred thousand messages costs a look each, no write."""
     status = status or os.lstat(path)
     if (ids[0] not in (-1, status.st_uid)) or (ids[1] not in (-1, status.st_gid)):
-        os.lchown(path, *ids)
+        try:
+            os.lchown(path, *ids)
+        except OSError as error:
+            if error.errno != errno.EROFS:  # a read-only mount of the user's own is as it is meant to be
+                raise
 
 
 def _delete(path: str) -> None:

@@ -56,6 +56,15 @@ def test_stale_pid_files_go_and_dmsinits_own_stay(system: System) -> None:
     assert system.path("/run/dmsinit/own.pid").exists()
 
 
+def test_pid_files_of_others_stay(system: System) -> None:
+    lines = (f"36 35 98:0 /x {path} rw - ext4 /dev/root rw\n" for path in ("/run/mysqld", "/run/app/app.pid"))
+    system.write("/proc/self/mountinfo", "".join(lines))
+    for name in ("mysqld/mysqld.pid", "app/app.pid", "app/other.pid"):
+        system.write(f"/run/{name}", "1")
+    assert prepare.stale_pid_files(system.root) == 1
+    assert not system.path("/run/app/other.pid").exists()
+
+
 def test_mark_of_the_first_start_stays(system: System) -> None:
     prepare.mark_started(system.root, "2026-01-01")
     prepare.mark_started(system.root, "2027-01-01")

@@ -81,6 +81,39 @@ def test_what_is_mounted_in_a_directory_is_not_emptied(system: System, state_exi
     assert system.tree() == before
 
 
+def test_a_directory_on_a_mount_above_it_stays(system: System) -> None:
+    mounted(system).write("/var/lib/thing/data", "precious")
+    system.write("/var/mail-state/lib-thing/data", "former")
+    mount(system, "/var/lib")
+    before = system.tree()
+    assert run(system) == []
+    assert system.tree() == before
+
+
+@pytest.mark.parametrize("inner", ["etc", "etc/ssl"])
+def test_no_leftover_is_deleted_where_something_is_mounted(system: System, inner: str) -> None:
+    row = StateDirectory("/var/lib/thing", "lib-thing", leftovers=("etc", "dev"))
+    for name in ("etc/ssl/ca.pem", "dev/null"):
+        system.write(f"/var/lib/thing/{name}", "x")
+    mount(system, f"/var/lib/thing/{inner}")
+    run(system, row)
+    assert system.path("/var/lib/thing/etc/ssl/ca.pem").exists()
+    assert not system.path("/var/lib/thing/dev").exists()
+
+
+def test_a_directory_made_for_a_mount_gets_what_the_image_brings(system: System) -> None:
+    mounted(system).write("/var/lib/thing/tmp/needed", "image")
+    system.write("/var/lib/thing/sub/data", "image")
+    system.write("/var/mail-state/lib-thing/sub/data", "precious")
+    mount(system, "/var/mail-state/lib-thing/sub")
+    assert run(system) == []
+    state = system.path("/var/mail-state/lib-thing")
+    assert (state / "tmp/needed").read_text() == "image"
+    assert (state / "sub/data").read_text() == "precious"
+    assert link(system) == "/var/mail-state/lib-thing"
+    assert [path.name for path in system.path("/var/mail-state").iterdir()] == ["lib-thing"]
+
+
 def test_second_start_changes_nothing(system: System) -> None:
     mounted(system).write("/var/lib/thing/data", "x")
     run(system)
