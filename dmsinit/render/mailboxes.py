@@ -13,8 +13,13 @@ from dmsinit.volume import Account
 _SCRIPT_SUFFIX = ".dovecot.sieve"
 
 
-def create(accounts: Iterable[Account], uid: int, gid: int, root: Root) -> int:
-    """Make the home of each account where it is missing; return how many were made.
+def home_below(mailbox_format: str) -> str:
+    """Return where the home is below a mailbox (paths-and-ports.tsv): only maildirs keep it apart."""
+    return "/home" if mailbox_format == "maildir" else ""
+
+
+def create(accounts: Iterable[Account], uid: int, gid: int, root: Root, below: str = "/home") -> int:
+    """Make the home of each account, `below` its mailbox, where it is missing; return how many were made.
 
     One look for each account is all that it costs when nothing is missing: ten thousand accounts are usual.
     """
@@ -24,14 +29,17 @@ def create(accounts: Iterable[Account], uid: int, gid: int, root: Root) -> int:
     ids = (uid, gid) if os.geteuid() == 0 else None
     for account in accounts:
         mailbox = f"{base}/{account.domain}/{account.local_part}"
-        if not os.path.isdir(f"{mailbox}/home"):
+        if not os.path.isdir(mailbox + below):
             if account.domain not in domains:
                 _make(f"{base}/{account.domain}", ids)
                 domains.add(account.domain)
             _make(mailbox, ids)
-            _make(f"{mailbox}/home", ids)
-            _bring_home(mailbox)
+            if below:
+                _make(mailbox + below, ids)
+                _bring(mailbox, mailbox + below)
             made += 1
+        elif not below and os.path.isdir(f"{mailbox}/home"):
+            _bring(f"{mailbox}/home", mailbox)
     return made
 
 
@@ -39,11 +47,11 @@ _OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.ld
 """What Dovecot keeps in a home, which was the mailbox itself until docker-mailserver v13."""
 
 
-def _bring_home(mailbox: str) -> None:
-    """Move a user's own scripts of a former release into the home that was just made: else they would rest unseen."""
+def _bring(former: str, home: str) -> None:
+    """Move a user's own scripts from a former home into the one of today: else they would rest unseen."""
     for name in _OF_THE_HOME:
-        if os.path.lexists(f"{mailbox}/{name}"):
-            os.rename(f"{mailbox}/{name}", f"{mailbox}/home/{name}")
+        if os.path.lexists(f"{former}/{name}") and not os.path.lexists(f"{home}/{name}"):
+            os.rename(f"{former}/{name}", f"{home}/{name}")
 
 
 def _make(directory: str, ids: tuple[int, int] | None) -> None:
@@ -55,7 +63,9 @@ def _make(directory: str, ids: tuple[int, int] | None) -> None:
         os.chown(directory, *ids)
 
 
-def install_scripts(accounts: Iterable[Account], names: frozenset[str], uid: int, gid: int, root: Root) -> list[str]:
+def install_scripts(
+    accounts: Iterable[Account], names: frozenset[str], uid: int, gid: int, root: Root, below: str = "/home"
+) -> list[str]:
     """Copy `<address>.dovecot.sieve` from the config volume to each account's home, where it differs; return paths."""
     if not any(name.endswith(_SCRIPT_SUFFIX) for name in names):
         return []
@@ -64,7 +74,7 @@ def install_scripts(accounts: Iterable[Account], names: frozenset[str], uid: int
         name = account.address + _SCRIPT_SUFFIX
         if name not in names:
             continue
-        script = f"{MAIL}/{account.domain}/{account.local_part}/home/.dovecot.sieve"
+        script = f"{MAIL}/{account.domain}/{account.local_part}{below}/.dovecot.sieve"
         content = root.read(f"{VOLUME}/{name}") or b""
         if root.read(script) != content:
             # A script that ManageSieve activated is a link: the active script itself is replaced, as cp(1) would.

@@ -58,8 +58,9 @@ def _make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
         return []
     accounts, ids = inputs.volume.accounts, (settings.dms_vmail_uid, settings.dms_vmail_gid)
     try:
-        mailboxes.create(accounts, *ids, root)
-        mailboxes.install_scripts(accounts, inputs.overrides, *ids, root)
+        below = mailboxes.home_below(settings.dovecot_mailbox_format)
+        mailboxes.create(accounts, *ids, root, below)
+        mailboxes.install_scripts(accounts, inputs.overrides, *ids, root, below)
     except OSError as error:
         cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
         return [Problem("/var/mail", cause, "make the mail volume writable")]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from dmsinit.render.mailboxes import OwnershipCheck, create, install_scripts
+from dmsinit.render.mailboxes import OwnershipCheck, create, home_below, install_scripts
 from dmsinit.volume import Account
 
 from .conftest import System
@@ -35,6 +35,24 @@ def test_mailbox_of_an_older_layout_gets_its_home(system: System) -> None:
     assert create([ANNA], *IDS, system.root) == 1
     assert system.read("/var/mail/hill.test/anna/cur/1") == "mail"
     assert system.read("/var/mail/hill.test/anna/home/.dovecot.sieve") == "discard;\n"
+
+
+def test_other_formats_have_the_mailbox_itself_as_home(system: System) -> None:
+    system.write("/var/mail/hill.test/anna/.dovecot.sieve", "discard;\n")
+    system.volume("bob@hill.test.dovecot.sieve", "keep;\n")
+    below = home_below("mdbox")
+    assert create([ANNA, BOB], *IDS, system.root, below) == 1
+    install_scripts([BOB], frozenset({"bob@hill.test.dovecot.sieve"}), *IDS, system.root, below)
+    assert system.read("/var/mail/hill.test/anna/.dovecot.sieve") == "discard;\n"
+    assert system.read("/var/mail/hill.test/bob/.dovecot.sieve") == "keep;\n"
+    assert not system.path("/var/mail/hill.test/bob/home").exists()
+
+
+def test_scripts_follow_the_home_of_another_format(system: System) -> None:
+    system.write("/var/mail/hill.test/anna/home/sieve/own.sieve", "discard;\n")
+    system.path("/var/mail/hill.test/anna/home/.dovecot.sieve").symlink_to("sieve/own.sieve")
+    assert create([ANNA], *IDS, system.root, home_below("sdbox")) == 0
+    assert system.read("/var/mail/hill.test/anna/.dovecot.sieve") == "discard;\n"
 
 
 def test_a_script_that_was_left_behind_stays_where_it_is(system: System) -> None:
