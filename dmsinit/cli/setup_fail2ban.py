@@ -1,6 +1,7 @@
 """`setup fail2ban …`: who is banned, ban and unban by hand (fail2ban-client(1) in the running container)."""
 
 import ast
+import ipaddress
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,6 +74,11 @@ def _list(session: Session, _: Sequence[str]) -> int:
 
 
 def _ban(session: Session, addresses: Sequence[str]) -> int:
+    try:
+        ipaddress.ip_network(addresses[0], strict=False)
+    except ValueError:
+        session.log.error(f"cannot ban {addresses[0]}: it is no IP address or network, such as 192.0.2.0/24")
+        return 0
     code, text = _client("set", CUSTOM, "banip", addresses[0])
     if code or text == "0":
         reason = f": {text}" if code else " (it is banned already, or ignored)"

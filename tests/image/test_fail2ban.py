@@ -149,6 +149,9 @@ def test_a_network_is_banned_by_hand_and_stays_so_in_the_next_container(
     again = guard.run("setup", "fail2ban", "ban", "198.51.100.7")
     assert again.code == 0
     assert "cannot ban 198.51.100.7" in again.output
+    nonsense = guard.run("setup", "fail2ban", "ban", "198.51.100.300").output
+    assert "cannot ban 198.51.100.300: it is no IP address" in nonsense
+    assert "198.51.100.300" not in guard.checked("setup", "fail2ban")
     assert freed(guard, "198.51.100.7") == ["Unbanned IP from custom: 1"]
     assert "192.0.2.0/24" in guard.checked("nft", "list", "set", "inet", "f2b-table", "addr-set-custom")
     guard.stop()
