@@ -48,7 +48,7 @@ RUN printf 'Subject: warm-up\n\nhttp://example.test/\n' > /tmp/message \
  && rspamadm mime urls /tmp/message > /dev/null && rspamadm configtest -q 2> /dev/null \
  && rm /tmp/message && touch /var/lib/rspamd/stats.ucl && chown -R _rspamd:_rspamd /var/lib/rspamd
 
-RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services \
+RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services /etc/supervisor/conf.d \
  && mkdir -m 700 /var/lib/getmail \
  && chown syslog:root /var/log/mail \
  && ln -s mail/mail.log /var/log/mail.log

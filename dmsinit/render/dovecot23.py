@@ -46,7 +46,6 @@ RENAMED: Final = {
 
 REPLACED: Final = {
     "acl": "acl_driver = vfile",
-    "auth_debug": "log_debug = category=auth",
     "auth_policy_server_timeout_msecs": "auth_policy { http_client_request_timeout = 2s }",
     "auth_worker_max_count": "service auth-worker { process_limit = 30 }",
     "fts": "fts NAME { }",
@@ -59,7 +58,6 @@ REPLACED: Final = {
     "login_access_sockets": "nothing: it is gone",
     "mail_attachment_fs": "mail_ext_attachment { fs NAME { } }",
     "mail_attribute_dict": "mail_attribute { dict NAME { } }",
-    "mail_debug": "log_debug = category=mail",
     "push_notification_backend": "push_notification_driver",
     "quota_over_script": "quota_over_status { execute NAME { } }",
     "quota_set": "nothing: it is gone",
@@ -108,8 +106,12 @@ _PLUGINS: Final = frozenset({"acl", "fts", "fts_solr", "lazy_expunge", "quota", 
 
 _BOOLEANS: Final = frozenset({"yes", "y", "true", "1", "no", "n", "false", "0"})
 
-_TIMES: Final = frozenset({"log_timestamp"})
-"""Settings whose percent signs are strftime(3)'s."""
+_LITERAL: Final = re.compile(r"log_timestamp|.*(?:password|secret|key)")
+"""Settings whose percent signs are strftime(3)'s, or stand for themselves."""
+_COMMENT: Final = re.compile(
+    r"""(\S+\s*=\s*"(?:\\.|[^"\\])*"|\S+\s*=\s*'(?:\\.|[^'\\])*'|(?!\S+\s*=\s*["'])(?:(?!\s\#).)*)\s+\#.*"""
+)
+"""A line with a comment behind it: a number sign after a blank, not in a value in quotation marks."""
 
 _SETTING: Final = re.compile(r"\s*([A-Za-z_][\w/]*)\s*=\s*(.*?)\s*")
 _SECTION: Final = re.compile(r"\s*(\w[\w-]*)\s*([^{]*?)\s*\{.*")
@@ -121,6 +123,8 @@ def scan(name: str, text: str) -> list[Problem]:
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         bare = line.strip()
+        if match := _COMMENT.fullmatch(bare):
+            bare = match.group(1)
         if bare and not bare.startswith("#") and (new := _in_new_words(bare)):
             cause, remedy = new
             found.append(Problem(f"{name}:{number}", f"{cause}; Dovecot is 2.4 here", remedy))
@@ -160,7 +164,7 @@ def _setting(name: str, value: str) -> tuple[str, str] | None:
         words = [word for word in value.split() if word != "$mail_plugins"]
         return "$mail_plugins is of Dovecot 2.3", f"write {name} {{ {', '.join(f'{w} = yes' for w in words)} }}"
     old = [match.group(1) for match in _VARIABLE.finditer(value) if match.group(1) in _VARIABLES]
-    if old and name not in _TIMES:
+    if old and not _LITERAL.fullmatch(name):
         new = ", ".join(f"{_VARIABLES[letter]} for %{letter}" for letter in dict.fromkeys(old))
         return f"%{old[0]} is of Dovecot 2.3 and now plain text", f"write {new}"
     return None

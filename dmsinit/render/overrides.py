@@ -248,6 +248,11 @@ def _master_edit(line: str, number: int, services: set[str], findings: Findings)
         remedy = f"master.cf has {', '.join(sorted(s for s in services if s.endswith('/' + kind))) or 'no such type'}"
         findings.warnings.append(Problem(where, f"there is no service {name}/{kind}, so it is skipped", remedy))
         return ""
+    value = re.sub(r"\s*,\s*", ",", value)
+    if re.search(r"\s", value):
+        remedy = f"define it in postfix-main.cf, for example mua_value = {value}, and write {parameter}=$mua_value here"
+        findings.warnings.append(Problem(where, "has blanks in its value, which master.cf takes for its end", remedy))
+        return ""
     return f"{name}/{kind}/{parameter}={value}"
 
 

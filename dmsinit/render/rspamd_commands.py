@@ -41,11 +41,11 @@ def apply(text: str, files: Files) -> list[tuple[int, str]]:
 
 
 def _carry_out(line: str, files: Files) -> None:
-    name, _, rest = line.partition(" ")
-    handler = _COMMANDS.get(name.strip())
+    name, *rest = line.split(None, 1)
+    handler = _COMMANDS.get(name)
     if handler is None:
-        raise Misused(f"is no command: {name.strip()}")
-    handler(rest, files)
+        raise Misused(f"is no command: {name}")
+    handler(rest[0] if rest else "", files)
 
 
 def _module(value: str) -> Callable[[str, Files], None]:
@@ -70,10 +70,10 @@ def _option_in(file: str) -> Callable[[str, Files], None]:
 
 
 def _add_line(rest: str, files: Files) -> None:
-    name, separator, text = rest.lstrip().partition(" ")
-    if not separator:
+    words = re.fullmatch(r"\s*(\S+)[ \t](.*)", rest)
+    if not words:
         raise Misused("lacks something; write add-line FILE TEXT")
-    name = _file(name)
+    name, text = _file(words.group(1)), words.group(2)
     files[name] = _complete(files.get(name, "")) + text + "\n"
 
 

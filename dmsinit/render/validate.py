@@ -87,6 +87,8 @@ def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
             continue
         fatal = ": fatal:" in line
         problem = _placed(text, stage) or _about_parameter(text, stage)
+        if " unused parameter: " in f" {text}" and problem.where.startswith(f"{MAIN_CF}:"):
+            continue  # a line of ours, that what the user wrote has no use for
         (verdict.problems if fatal else verdict.warnings).append(problem)
     if outcome.code and not verdict.problems:
         verdict.problems.append(Problem(MAIN_CF, outcome.complaint, "correct postfix-main.cf or postfix-master.cf"))
@@ -113,8 +115,10 @@ def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
         text = re.sub(r"^Error in configuration file ", "", text)
         serious = outcome.code != 0 and not line.startswith("doveconf: Warning")
         remedy = _UPGRADE if "Unknown s" in text else "correct it, see https://doc.dovecot.org/2.4/"
-        problem = _placed(text, stage, remedy) or Problem(DOVECOT_CONF, text, remedy)
-        (verdict.problems if serious else verdict.warnings).append(problem)
+        users = "dovecot.cf" if "/etc/dovecot/local.conf" in stage.files else DOVECOT_CONF
+        problem = _placed(text, stage, remedy) or Problem(users, text.removeprefix(f"{DOVECOT_CONF}: "), remedy)
+        found = verdict.problems if serious else verdict.warnings
+        found += [] if problem in found else [problem]
     if outcome.code and not outcome.stderr.strip():
         verdict.problems.append(Problem(DOVECOT_CONF, outcome.complaint, "correct dovecot.cf"))
 
@@ -231,18 +235,42 @@ def _latin(text: str | bytes) -> str:
 
 _COMPILE: Final = r"""
 local $/; open(my $file, '<', $ARGV[0]) or die; my $text = <$file>;
-$text =~ s/^\s*use\s+strict\b[^;]*;/;/mg;
-eval "sub {\n#line 1 \"AMAVIS\"\n$text\n}"; print STDERR $@; exit($@ ? 1 : 0);
+$text =~ s/^\s*use\s+strict\b[^;]*;/;/mg; $text =~ s/^__(END|DATA)__\b.*//ms;
+eval "sub read_hash; sub new_RE; sub read_text; sub read_array; sub {\n#line 1 \"AMAVIS\"\n$text\n\n=pod\n\n=cut\n\n}";
+print STDERR $@; exit($@ ? 1 : 0);
 """
 """Compiles a file without running it. Amavis declares the variables: which names there are cannot be told here."""
 
 
 def _sievec(script: str) -> _Checker:
     """Compile a script of the user's; `-d … -` writes to the standard output instead of beside it."""
-    command = ["sievec", "-x", "+editheader", "-c"]
     return _Checker(
-        script, lambda directory: [*command, directory + DOVECOT_CONF, "-d", directory + script, "-"], read_sievec, True
+        script,
+        lambda directory: [
+            "sievec",
+            *_may_edit_headers(directory),
+            "-c",
+            directory + DOVECOT_CONF,
+            "-d",
+            directory + script,
+            "-",
+        ],  # fmt: skip
+        read_sievec,
+        True,
     )
+
+
+def _may_edit_headers(directory: str) -> list[str]:
+    """Return what lets sievec(1) compile as Dovecot does: `sieve_global_extensions` is nothing that it reads."""
+    texts = []
+    for name in ("conf.d/90-sieve.conf", "local.conf"):
+        try:
+            with open(f"{directory}/etc/dovecot/{name}", encoding="utf-8", errors="replace") as file:
+                texts.append(file.read())
+        except FileNotFoundError:
+            continue
+    found = re.findall(r"^\s*editheader\s*=\s*(\w+)", "\n".join(texts), re.MULTILINE)
+    return ["-x", "+editheader"] if found and found[-1] == "yes" else []
 
 
 _CHECKERS: Final = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.image.conftest import Start
-from tests.image.harness import DOMAIN, HOSTNAME, PASSWORD, Server, letter
+from tests.image.harness import DOMAIN, HOSTNAME, PASSWORD, Server, account, letter
 
 ANNA, BOB, CARLA = (f"{name}@{DOMAIN}" for name in ("anna", "bob", "carla"))
 KEEPS_SILENT_ABOUT = ("auth", "smtputf8", "dsn")
@@ -169,6 +169,22 @@ def test_deleted_mail_of_a_dbox_gives_its_room_back_at_night(start: Start) -> No
     job = server.checked("sed", "-n", "s/^38 2 \\* \\* \\* root //p", "/etc/cron.d/dovecot-purge")
     assert server.checked("env", "-i", "PATH=/usr/bin", "sh", "-c", job) == ""
     assert server.checked("ls", storage).split() == ["dovecot.map.index.log"]
+
+
+def test_users_scripts_run_in_a_dbox_and_beside_one_that_dovecot_would_not_take(start: Start) -> None:
+    files = {
+        "postfix-accounts.cf": account(ANNA),
+        "before.dovecot.sieve": 'require "editheader";\naddheader "X-Before" "yes";\n',
+        f"{ANNA}.dovecot.sieve": 'require ["fileinto", "mailbox"];\nfileinto :create "Mine";\n',
+        "postfix-master.cf": "submissions/inet/smtpd_client_restrictions=permit_sasl_authenticated, reject\n",
+    }
+    server = start(files, environment={"DOVECOT_MAILBOX_FORMAT": "sdbox"}).wait_until_up()
+    assert "before.dovecot.sieve:1: Sieve cannot read it, so it is left out" in server.log()
+    restrictions = server.checked("postconf", "-Ph", "submissions/inet/smtpd_client_restrictions")
+    assert restrictions == "permit_sasl_authenticated,reject\n"
+    server.send(ANNA, "for a folder", port=465, login=ANNA)
+    server.wait_for_log("stored mail into mailbox 'Mine'")
+    server.receive(ANNA, "for a folder", mailbox="Mine")
 
 
 def test_tls_is_offered_without_a_certificate_of_the_users(open_server: Server) -> None:

@@ -19,7 +19,6 @@ def remedies(text: str) -> list[str]:
         ("disable_plaintext_auth = no", "write auth_allow_cleartext = yes"),
         ("ssl_prefer_server_ciphers = yes", "write ssl_server_prefer_ciphers = server"),
         ("service_count = 0", "write restart_request_count = unlimited"),
-        ("auth_debug = yes", "write log_debug = category=auth, see "),
         ("quota_rule = *:storage=5G", "write quota_storage_size = 5G (inside mailbox NAME { } for one mailbox)"),
         ("mail_plugins = $mail_plugins zlib fts", "write mail_plugins { zlib = yes, fts = yes }"),
         ("auth_username_format = %Lu", "write %{user | lower} for %Lu"),
@@ -52,6 +51,12 @@ def test_old_spelling_is_answered_with_the_new_one(old: str, new: str) -> None:
         *(f"  {plugin} = yes" for plugin in ("acl", "fts", "fts_solr", "lazy_expunge", "quota", "sieve")),
         "  sieve = no",
         "login_greeting = 100%% ready",
+        "mail_max_userip_connections = 40   # formerly $mail_plugins",
+        "mail_home = /srv/%{user}\t# %d/%n",
+        'login_greeting = "Hello" # was %u once',
+        "submission_relay_password = abc%d#1",
+        "mail_debug = yes",
+        "auth_debug = yes",
         "protocol imap { mail_max_userip_connections = 3 }",
         "}",
         "!include_try conf.d/*.conf",
@@ -59,6 +64,11 @@ def test_old_spelling_is_answered_with_the_new_one(old: str, new: str) -> None:
 )
 def test_what_dovecot_2_4_understands_is_left_alone(line: str) -> None:
     assert remedies(line) == []
+
+
+@pytest.mark.parametrize("line", ['mail_path = "/a #b/%d"', "mail_path = /a#b/%d", "mail_path = /a/%d # c"])
+def test_comments_end_no_value_that_they_are_part_of(line: str) -> None:
+    assert remedies(line) == ["write %{user | domain} for %d"]
 
 
 def test_every_line_is_told_at_once_with_its_place() -> None:

@@ -109,6 +109,16 @@ def test_sieve_programs_are_executable(system: System) -> None:
     assert "/usr/lib/dovecot/sieve-global/before/50-before.dovecot.sieve" in stage.files
 
 
+def test_blanks_in_master_cf_cost_that_line_only(system: System) -> None:
+    system.volume("postfix-master.cf", "submission/inet/a=one two\n")
+    stage = Stage()
+    stage.add("/etc/postfix/master.cf", "submission inet n - n - - smtpd\n")
+    findings = master_cf(stage, str(system.directory), inputs(system), system.root)
+    assert findings.problems == []
+    assert [warning.where for warning in findings.warnings] == ["postfix-master.cf:1"]
+    assert "a=$mua_value" in findings.warnings[0].remedy
+
+
 def test_master_cf_lines_that_are_none_are_told(system: System) -> None:
     system.volume(
         "postfix-master.cf", "# fine\n\nsubmission/inet/syslog_name\nnosuch/inet/a=b\n  \n submission/inet/a=b\n"

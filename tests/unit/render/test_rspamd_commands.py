@@ -57,6 +57,12 @@ def test_values_are_literal() -> None:
     }
 
 
+def test_tabs_separate_words_too() -> None:
+    files: dict[str, str] = {}
+    assert apply("set-option-for-module\tclassifier-bayes  autolearn\ttrue\nadd-line\tf\ta = b;", files) == []
+    assert files == {"classifier-bayes.conf": "autolearn = true;\n", "f": "a = b;\n"}
+
+
 def test_what_is_no_command_is_skipped_and_the_rest_carried_out() -> None:
     files: dict[str, str] = {}
     commands = ["nonsense x", "set-option-for-module m", "add-line ../passwd x", "add-line f", "  enable-module m # no"]

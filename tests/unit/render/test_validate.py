@@ -73,6 +73,15 @@ def test_postconf_warnings(stage: Stage) -> None:
     ]
 
 
+def test_a_parameter_of_ours_that_is_not_used_any_more_is_no_news(stage: Stage) -> None:
+    stage.files["/etc/postfix/main.cf"].content = b"dmarc_milter = inet:localhost:8893\n"
+    stage.files["/etc/postfix/main.cf"].origin = Origin(2, "postfix-main.cf")
+    verdict = Verdict()
+    text = f"postconf: warning: {STAGED}/etc/postfix/main.cf: unused parameter: dmarc_milter=inet:localhost:8893\n"
+    read_postconf(outcome(text, code=0), stage, STAGED, verdict)
+    assert verdict == Verdict()
+
+
 def test_names_that_are_not_ascii_are_found_in_the_users_files(stage: Stage) -> None:
     stage.files["/etc/postfix/main.cf"].content += b"m\xfcx_idle = 1\nm\xc3\xa4x = 1\n"
     stage.files["/etc/postfix/master.cf"].edits = (
@@ -125,6 +134,13 @@ def test_doveconf_missing_brace_names_where_it_was_opened(stage: Stage) -> None:
     read_doveconf(outcome(text, code=89), stage, STAGED, verdict)
     assert verdict.problems[0].where == "dovecot.cf:1"
     assert verdict.problems[0].cause == "Missing '}' (section started at dovecot.cf:1)"
+
+
+def test_doveconf_without_a_place_is_told_once(stage: Stage) -> None:
+    verdict = Verdict()
+    line = f"doveconf: Fatal: Error in configuration file {STAGED}/etc/dovecot/dovecot.conf: Missing this\n"
+    read_doveconf(outcome(line * 2, code=89), stage, STAGED, verdict)
+    assert [(problem.where, problem.cause) for problem in verdict.problems] == [("dovecot.cf", "Missing this")]
 
 
 def test_doveconf_warnings_do_not_forbid(stage: Stage) -> None:
@@ -229,6 +245,8 @@ AMAVIS = "/etc/amavis/conf.d/50-user"
         ("my $open = {\n", "amavis.cf"),
         ('use strict;\n@local_domains_maps = (".");\n$final_spam_destiny = D_PASS;\n1;\n', ""),
         ('$virus_quarantine_to = "q\\@hill.test";\n1;\n', ""),
+        ("@score_sender_maps = (read_hash '/tmp/senders');\n1;\n__END__\nnotes }\n", ""),
+        ("1;\n\n=pod\n\nnotes }\n", ""),
     ],
 )
 def test_perl_compiles_amavis_cf_of_a_user(tmp_path: Path, text: str, where: str) -> None:
