@@ -194,6 +194,9 @@ def test_scripts_for_spam(render: Render) -> None:
     subject = rendered.text("/usr/lib/dovecot/sieve-global/before/60-spam_subject.sieve")
     assert 'addheader :last "Subject" "[SP\\\\AM] ${subject}";' in subject
     assert rendered.dovecot("conf.d/90-sieve.conf")["sieve_global_extensions/editheader"] == "yes"
+    dollars = render(SPAM_SUBJECT="${x}$ ").text("/usr/lib/dovecot/sieve-global/before/60-spam_subject.sieve")
+    assert 'set "dollar" "$";' in dollars
+    assert 'addheader :last "Subject" "${dollar}{x}${dollar} ${subject}";' in dollars
 
 
 def test_sieve(render: Render) -> None:
