@@ -98,7 +98,7 @@ def read_postalias(outcome: Outcome, stage: Stage, directory: str, verdict: Verd
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^\S*postalias: (?:warning|fatal|error): ", "", line).replace(directory, "")
         fatal = ": fatal:" in line
-        if fatal and (match := re.search(r"configuration: (\S+)", text)):
+        if fatal and (match := re.search(r"(?:configuration: |^parameter )([^\s:]+)", text)):
             verdict.problems.append(_parameter(match.group(1), text, stage, "correct its value, see postconf(5)"))
         elif fatal and (problem := _placed(text, stage)):
             # postconf says the same of a line that cannot be read.

@@ -106,6 +106,14 @@ def test_postalias_finds_values_that_are_no_numbers(stage: Stage) -> None:
     assert [problem.where for problem in verdict.problems] == ["postfix-main.cf:1"]
 
 
+def test_postalias_finds_values_that_are_no_times(stage: Stage) -> None:
+    verdict = Verdict()
+    read_postalias(outcome("postalias: fatal: parameter my_thing: bad time value or unit: 5q"), stage, STAGED, verdict)
+    assert [str(problem) for problem in verdict.problems] == [
+        "postfix-main.cf:2: parameter my_thing: bad time value or unit: 5q; correct its value, see postconf(5)"
+    ]
+
+
 def test_postalias_does_not_repeat_postconf(stage: Stage) -> None:
     verdict = Verdict()
     line = f"{STAGED}/etc/postfix/main.cf, line 5: missing '=' after attribute name: \"x\"\n"
