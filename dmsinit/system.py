@@ -1,5 +1,6 @@
 """The running system as the control API and the metrics see it: the supervisor, the boot, and what went wrong."""
 
+import asyncio
 import os
 import socket
 import time
@@ -132,21 +133,24 @@ class System:
     def applying(self) -> Iterator[None]:
         """Note what becomes of the apply that is carried out inside, and how long it takes."""
         began, applies = time.monotonic(), self.applies
+        failed = True
         try:
             yield
+            failed = False
             applies.success += 1
             applies.in_force = True
-        except Unchanged:
+        except (Unchanged, asyncio.CancelledError):
+            failed = False
             raise
         except (ProblemsFound, NoAccounts):
+            failed = False
             applies.invalid += 1
             applies.in_force = False
             raise
-        except Exception:
-            applies.failed += 1
-            applies.in_force = False
-            raise
         finally:
+            if failed:
+                applies.failed += 1
+                applies.in_force = False
             applies.last_seconds = time.monotonic() - began
 
     # Across a re-execution
