@@ -78,9 +78,9 @@ class Init:
         self.children.open(started_before(origin))
         for number in (signal.SIGTERM, signal.SIGINT):
             # Not the loop's own handlers: those pass through a pipe that a storm of ending children may have filled.
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._end, EX_OK))
-        if early_signals:
-            self._end(EX_OK)
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._told_to_stop))
+        for _ in early_signals:
+            self._told_to_stop()
         async with anyio.create_task_group() as group:
             await group.start(self._host_supervisor)
             group.start_soon(self._guarded, "control socket", self._serve_control)
@@ -257,6 +257,13 @@ class Init:
         if not self._exit.done():
             self._exit.set_result(code)
 
+    def _told_to_stop(self) -> None:
+        """Stop; a second signal shortens what services have left to end by themselves."""
+        if self._exit.done():
+            self.log.warn("told to stop a second time: services are killed after a second")
+            self.supervisor.world.hurry()
+        self._end(EX_OK)
+
     def _give_up(self, sentence: str, code: int) -> None:
         self.log.error(f"{sentence}; shutting down")
         self._end(code)
@@ -300,6 +307,7 @@ def end_everything(grace_seconds: float = 10.0) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + grace_seconds
         try:
+            os.kill(-1, signal.SIGCONT)  # a suspended process would not notice
             os.kill(-1, number)
             while time.monotonic() < deadline:
                 if os.waitpid(-1, os.WNOHANG)[0] == 0:

@@ -201,8 +201,8 @@ def decode(data: bytes) -> Plan:
 def start_order(services: Iterable[Service]) -> list[str]:
     """Return the names of the enabled services, each behind everything that it waits for.
 
-    Raises PlanError on a cycle, on `requires`, `wants` or `after` of an unknown name, and on `requires` of a service
-    that is not enabled.
+    Raises PlanError on a cycle, on `requires`, `wants` or `after` of an unknown name, on `requires` of a service that
+    is not enabled, and on a service that waits for a `late` one without being `late` itself.
     """
     known = {service.name: service for service in services}
     enabled = {name: service for name, service in known.items() if service.enabled}
@@ -227,6 +227,9 @@ def _check_names(service: Service, known: Mapping[str, Service]) -> None:
                 raise PlanError(f"service {service.name} {kind} {name}, which does not exist")
             if kind == "requires" and not known[name].enabled:
                 raise PlanError(f"service {service.name} requires {name}, which is not enabled")
+            if kind != "pauses_for" and known[name].late and known[name].enabled and not service.late:
+                # The late one waits until all others are ready, this one among them: both would wait for ever.
+                raise PlanError(f"service {service.name} {kind} {name}, which is late; make {service.name} late, too")
 
 
 def _visit(name: str, enabled: Mapping[str, Service], order: list[str], done: set[str], path: tuple[str, ...]) -> None:

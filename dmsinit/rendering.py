@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -120,7 +121,8 @@ class Conversation:
             case "installed":
                 if self.installed is not None:
                     await self.installed(message)
-                os.write(self.process.stdin, b"\n")
+                with suppress(BrokenPipeError):  # it ended meanwhile: how, its exit status says
+                    os.write(self.process.stdin, b"\n")
             case "note":
                 self.heard(message["text"], "warn")
             case "changed":

@@ -8,7 +8,8 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from dmsinit.metrics import cgroup, exposition, services, system
+from dmsinit.base import cgroup
+from dmsinit.metrics import exposition, services, system
 from dmsinit.metrics._prometheus import Metric
 from dmsinit.metrics.clamav import Clamav
 from dmsinit.metrics.process import CpuCounters, Pss, Usage, usage

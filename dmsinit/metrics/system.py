@@ -6,7 +6,7 @@ import resource
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dmsinit.metrics import cgroup
+from dmsinit.base import cgroup
 from dmsinit.metrics._prometheus import GaugeMetricFamily, Metric
 from dmsinit.metrics.families import counter, counters, gauge, gauges
 from dmsinit.metrics.process import Pss, usage

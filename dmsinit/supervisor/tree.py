@@ -85,12 +85,13 @@ class Tree:
         """End the main process politely, then everything that is left of the service.
 
         What is left is told to terminate and killed after a grace; at once where the service is stopped by KILL.
+        A process that is suspended would notice neither signal nor command: all go on (SIGCONT) first.
         """
         grace = _CRASH_GRACE_SECONDS
         if self.child is not None and self.child.alive:
             grace = _LEFTOVER_GRACE_SECONDS
-            self.members()
-            with anyio.move_on_after(stop.grace_seconds):
+            ending.send(self.members(), signal.SIGCONT)
+            with self._world.grace(stop.grace_seconds):
                 await self._ask_to_end(self.child, stop)
                 await self.child.wait()
         number = signal.SIGKILL if signal_number(stop.signal) == signal.SIGKILL else signal.SIGTERM
@@ -103,6 +104,7 @@ class Tree:
             if number == signal.SIGKILL:
                 ending.kill(left)
             else:
+                ending.send(left, signal.SIGCONT)
                 ending.send(left, number)
             with anyio.move_on_after(_LEFTOVER_GRACE_SECONDS if number == signal.SIGKILL else grace):
                 await ending.gone(left)
@@ -120,7 +122,6 @@ class Tree:
             if code == 0:
                 return
         child.send_signal(signal_number(stop.signal))
-        child.send_signal(signal.SIGCONT)  # a process that is suspended would not notice
 
 
 def _pids(processes: Iterable[Process]) -> str:

@@ -1,13 +1,17 @@
 """What a service's life needs from outside, so that one unit knows neither the others nor the supervisor."""
 
+import asyncio
 import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import anyio
 
 from dmsinit.log import Log
 from dmsinit.supervisor import ending
@@ -21,6 +25,9 @@ from dmsinit.supervisor.pulse import Pulse
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS})
 """What the kernel answers when it has no descriptors, processes or memory for us right now: it passes."""
+
+HURRIED_GRACE_SECONDS: Final = 1.0
+"""What is left of any grace once somebody asks a second time: a person waits at the keyboard."""
 
 
 @dataclass
@@ -41,6 +48,26 @@ class World:
     lag: Lag = field(default_factory=Lag)
     up: bool = False
     up_changed: Pulse = field(default_factory=Pulse)
+    hurried: bool = False
+    _graces: set[anyio.CancelScope] = field(default_factory=set)
+
+    @contextmanager
+    def grace(self, seconds: float) -> Iterator[anyio.CancelScope]:
+        """Cancel what runs inside after `seconds`, or HURRIED_GRACE_SECONDS after `hurry`."""
+        with anyio.move_on_after(min(seconds, HURRIED_GRACE_SECONDS) if self.hurried else seconds) as scope:
+            self._graces.add(scope)
+            try:
+                yield scope
+            finally:
+                self._graces.discard(scope)
+
+    def hurry(self) -> None:
+        """Shorten every grace, those under way too."""
+        self.hurried = True
+        # The loop's clock, which anyio's deadlines are of: a signal handler is no task, which anyio would ask for.
+        soon = asyncio.get_running_loop().time() + HURRIED_GRACE_SECONDS
+        for scope in self._graces:
+            scope.deadline = min(scope.deadline, soon)
 
     async def run(self, argv: Sequence[str], output: Output | None = None) -> int:
         """Run a short command to its end; return its exit code, 128 + signal, or 127 when there is no such program.

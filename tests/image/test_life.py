@@ -1,6 +1,7 @@
 """Boot, restart, crash and end of a container, and the commands that run without a server."""
 
 import re
+import time
 
 import pytest
 
@@ -115,6 +116,28 @@ def test_interrupting_ends_with_0(start: Start, containers: Containers) -> None:
     server = start().wait_until_up()
     containers.checked("kill", "--signal=INT", server.name)
     assert server.wait_for_end() == 0
+
+
+def test_a_second_signal_shortens_the_stop(start: Start, containers: Containers) -> None:
+    stubborn = """command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 60; done"]\n[stop]\ngrace = "50s"\n"""
+    files = {"postfix-accounts.cf": account(ANNA), "services/stubborn.toml": stubborn}
+    server = start(files).wait_until_up()
+    began = time.monotonic()
+    containers.checked("kill", "--signal=TERM", server.name)
+    server.wait_for_log("stopping")
+    containers.checked("kill", "--signal=TERM", server.name)
+    assert server.wait_for_end() == 0
+    assert time.monotonic() - began < 25
+    assert "told to stop a second time" in server.log()
+
+
+def test_a_rendering_that_is_killed_is_reported_as_killed(start: Start) -> None:
+    patches = "kill -9 $(pgrep -f 'dmsinit render')\n"
+    server = start({"postfix-accounts.cf": account(ANNA), "user-patches.sh": patches})
+    assert server.wait_for_end() == 70
+    assert "rendering ended with killed by SIGKILL" in server.log()
+    assert "defect" not in server.log()
+    assert "Traceback" not in server.log()
 
 
 def test_a_restarted_container_keeps_mail_and_works(start: Start) -> None:

@@ -1,5 +1,7 @@
 """Memory runs out in a container with a limit: the kernel ends one service, and everybody can see which and why."""
 
+import pytest
+
 from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, account
 
@@ -24,9 +26,10 @@ oom_score_adj = 900
 '''
 
 
-def test_an_oom_kill_is_told_as_such_and_spares_the_rest(start: Start) -> None:
+@pytest.mark.parametrize("namespace", ["private", "host"])
+def test_an_oom_kill_is_told_as_such_and_spares_the_rest(start: Start, namespace: str) -> None:
     files = {"postfix-accounts.cf": account(f"anna@{DOMAIN}"), "services/hog.toml": HOG}
-    server = start(files, options=("--memory=500m", "--memory-swap=500m")).wait_until_up()
+    server = start(files, options=("--memory=500m", "--memory-swap=500m", f"--cgroupns={namespace}")).wait_until_up()
     before = server.pids()
     server.checked("dmsctl", "signal", "hog", "USR1")
     server.wait_for_log("hog ended after")

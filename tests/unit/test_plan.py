@@ -64,6 +64,18 @@ def test_requiring_a_disabled_service_is_an_error() -> None:
         start_order([service("rspamd", requires=("redis",)), service("redis", enabled=False)])
 
 
+@pytest.mark.parametrize("kind", ["requires", "wants", "after"])
+def test_only_a_late_service_waits_for_a_late_one(kind: str) -> None:
+    report = service("report", late=True)
+    with pytest.raises(PlanError, match=f"viewer {kind} report, which is late"):
+        start_order([service("viewer", **{kind: ("report",)}), report])
+    assert start_order([service("viewer", late=True, **{kind: ("report",)}), report]) == ["report", "viewer"]
+
+
+def test_a_late_service_that_is_disabled_is_not_waited_for() -> None:
+    assert start_order([service("a", after=("b",)), service("b", late=True, enabled=False)]) == ["a"]
+
+
 @given(st.dictionaries(st.integers(0, 12), st.sets(st.integers(0, 12), max_size=4), max_size=12))
 def test_any_graph_is_ordered_or_refused(graph: dict[int, set[int]]) -> None:
     services = [service(str(n), after=tuple(str(m) for m in after if m in graph)) for n, after in graph.items()]

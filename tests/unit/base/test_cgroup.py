@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dmsinit.metrics.cgroup import Hierarchy, Memory, locate, oom_kills, read
+from dmsinit.base.cgroup import Hierarchy, Memory, locate, oom_kills, read
 
 V2_PRIVATE = "31 30 0:27 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup rw,nsdelegate"
 V1_OF_DOCKER = (

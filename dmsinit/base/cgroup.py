@@ -81,10 +81,13 @@ def read(hierarchy: Hierarchy) -> Memory | None:
 
 
 def oom_kills(hierarchy: Hierarchy) -> int | None:
-    """Return how many processes of the container the OOM killer has ended; None when it is not counted (old v1)."""
+    """Return how many processes of the container the OOM killer has ended; None when it is not counted (old v1).
+
+    See Documentation/admin-guide/cgroup-v2.rst (memory.events) and cgroup-v1/memory.rst (memory.oom_control).
+    """
     file = "memory.oom_control" if hierarchy.version == 1 else "memory.events"
     try:
-        lines = (hierarchy.directory / file).read_text().splitlines()
+        lines = (hierarchy.directory / file).read_bytes().splitlines()  # no text: its codec would have to be loaded
     except OSError:
         return None
-    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
+    return next((int(line.split()[1]) for line in lines if line.startswith(b"oom_kill ")), None)
