@@ -3,6 +3,7 @@
 Signal handlers come before any other import: the kernel drops TERM for a PID 1 that has none.
 """
 
+import os
 import signal
 import sys
 
@@ -18,6 +19,10 @@ import time  # noqa: E402
 
 def main() -> int:
     arguments = sys.argv[1:]
+    if "TZ" in os.environ:
+        from dmsinit.base.literal import settle_time_zone
+
+        settle_time_zone()  # before the first line of the log, and for all children
     if arguments[:1] == ["render"]:
         from dmsinit.render.main import main as render
 
@@ -50,8 +55,6 @@ def _print_handover_version() -> int:
 
 def _take_over(fd: int) -> int:
     """Go on as PID 1 where the program before us in this process stood."""
-    import os
-
     from dmsinit import init, succession
 
     record = succession.read(fd)
@@ -62,8 +65,6 @@ def _take_over(fd: int) -> int:
 
 def _process_began() -> float:
     """Return when this process was started, on the monotonic clock (proc_pid_stat(5), field 22; ticks of 10 ms)."""
-    import os
-
     with open("/proc/self/stat", "rb") as stat:
         ticks = int(stat.read().rsplit(b")", 1)[1].split()[19])
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from dmsinit.base.literal import clean
+
 LEVELS: Final = ("error", "warn", "info", "debug", "trace")
 
 
@@ -98,8 +100,8 @@ class Log:
 
 def from_environment(program: str) -> Log:
     """Return a log for a process whose environment holds LOG_LEVEL and LOG_FORMAT, wherever settings are not read."""
-    json_lines = os.environ.get("LOG_FORMAT", "").lower() == "json"
-    return Log(program, level=os.environ.get("LOG_LEVEL", "info").lower(), json_lines=json_lines)
+    json_lines = clean(os.environ.get("LOG_FORMAT", "")).text.lower() == "json"
+    return Log(program, level=clean(os.environ.get("LOG_LEVEL", "info")).text.lower(), json_lines=json_lines)
 
 
 def complain(program: str, text: str) -> None:

@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from dmsinit.base.literal import clean
+
 CONFIG: Final = Path("/tmp/docker-mailserver")  # noqa: S108 - the contract's mount point
 DAYS: Final = 820
 """Apple's clients refuse a server's certificate that is valid for more than 825 days."""
@@ -25,7 +27,7 @@ class Refused(Exception):
 
 def full_name(given: str) -> str:
     """Return the server's name: as given, or as the server itself finds it. Raises Refused when it has no domain."""
-    name = given or os.environ.get("OVERRIDE_HOSTNAME", "") or _hostname()
+    name = given or clean(os.environ.get("OVERRIDE_HOSTNAME", "")).text or _hostname()
     if "." not in name.strip("."):
         raise Refused(f"cannot make a certificate: {name!r} has no domain; give the name with --name mail.example.com")
     return name.strip().rstrip(".").lower()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from dmsinit.base.literal import clean
 from dmsinit.log import Log, from_environment
 
 
@@ -36,7 +37,7 @@ class Session:
 
     def setting(self, name: str, default: str) -> str:
         """Return a setting of the server that runs here, else of the environment."""
-        return self._settings.get(name, os.environ.get(name, default))
+        return self._settings.get(name, clean(os.environ.get(name, default)).text)
 
     def ask(self, question: str) -> str:
         """Return one line that the person types; raises Refused at the end of input."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dmsinit.log import Log
+from dmsinit.log import from_environment
 from dmsinit.render.flow import Run
 from dmsinit.render.mode import Mode
 from dmsinit.render.paths import Root
@@ -64,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.into and os.path.lexists(arguments.into):
         sys.stderr.write(f"{arguments.into} exists already; name a directory that does not\n")
         return EX_USAGE
-    level, style = os.environ.get("LOG_LEVEL", "info").lower(), os.environ.get("LOG_FORMAT", "").lower()
-    log = Log("dmsinit", level=level, json_lines=style == "json")
+    log = from_environment("dmsinit")
     try:
         return Run(arguments.mode, Root(arguments.root), os.environ, log, Reporter(), into=arguments.into).go()
     except BrokenPipeError:  # PID 1 has stopped listening: the container stops

@@ -17,17 +17,17 @@ class Ldap(Section):
     __slots__ = ()
 
     ldap_server_host = Text("", "Directory server, with scheme: `ldap://host` or `ldaps://host`.", when=_LDAP)
-    ldap_search_base = Text("", "Where searches begin.", when=_LDAP)
-    ldap_bind_dn = Text("", "Who asks the directory.", when=_LDAP)
+    ldap_search_base = Text("", "Where searches begin.", when=_LDAP, free=True)
+    ldap_bind_dn = Text("", "Who asks the directory.", when=_LDAP, free=True)
     ldap_bind_pw = Text("", "Password of LDAP_BIND_DN.", when=_LDAP, secret=True)
     ldap_start_tls = YesNo("no", "Use STARTTLS towards the directory.", when=_LDAP)
-    ldap_query_filter_user = Text("", "Which entries are users." + _SHIPPED, when=_LDAP)
-    ldap_query_filter_group = Text("", "Which entries are groups." + _SHIPPED, when=_LDAP)
-    ldap_query_filter_alias = Text("", "Which entries hold an alias." + _SHIPPED, when=_LDAP)
-    ldap_query_filter_domain = Text("", "Which entries make a domain ours." + _SHIPPED, when=_LDAP)
+    ldap_query_filter_user = Text("", "Which entries are users." + _SHIPPED, when=_LDAP, free=True)
+    ldap_query_filter_group = Text("", "Which entries are groups." + _SHIPPED, when=_LDAP, free=True)
+    ldap_query_filter_alias = Text("", "Which entries hold an alias." + _SHIPPED, when=_LDAP, free=True)
+    ldap_query_filter_domain = Text("", "Which entries make a domain ours." + _SHIPPED, when=_LDAP, free=True)
     ldap_query_filter_senders = Text(
         "", "Which entries may use a sender address. Empty: users, aliases and groups decide.",
-        when=f"{_LDAP} and SPOOF_PROTECTION=1",
+        when=f"{_LDAP} and SPOOF_PROTECTION=1", free=True,
     )  # fmt: skip
 
 
@@ -37,13 +37,13 @@ class DovecotLdap(Section):
     __slots__ = ()
 
     dovecot_uris = Words(Same("LDAP_SERVER_HOST"), "Directory servers, with scheme.", when=_LDAP)
-    dovecot_base = Text(Same("LDAP_SEARCH_BASE"), "Where searches begin.", when=_LDAP)
-    dovecot_dn = Text(Same("LDAP_BIND_DN"), "Who asks the directory.", when=_LDAP)
+    dovecot_base = Text(Same("LDAP_SEARCH_BASE"), "Where searches begin.", when=_LDAP, free=True)
+    dovecot_dn = Text(Same("LDAP_BIND_DN"), "Who asks the directory.", when=_LDAP, free=True)
     dovecot_dnpass = Text(Same("LDAP_BIND_PW"), "Password of DOVECOT_DN.", when=_LDAP, secret=True)
     dovecot_tls = YesNo("no", "Use STARTTLS towards the directory.", when=_LDAP)
-    dovecot_userdb_ldap_filter = Text("", "Which entry is the mailbox of a user." + _SHIPPED, when=_LDAP)
+    dovecot_userdb_ldap_filter = Text("", "Which entry is the mailbox of a user." + _SHIPPED, when=_LDAP, free=True)
     dovecot_passdb_ldap_filter = Text(
-        Same("DOVECOT_USERDB_LDAP_FILTER"), "Which entry is the login of a user." + _SHIPPED, when=_LDAP
+        Same("DOVECOT_USERDB_LDAP_FILTER"), "Which entry is the login of a user." + _SHIPPED, when=_LDAP, free=True
     )
     dovecot_auth_bind = YesNo("no", "Check passwords by binding as the user; becomes `passdb_ldap_bind`.", when=_LDAP)
     dovecot_default_pass_scheme = Text("SSHA", "Scheme of passwords without a prefix.", when=_LDAP, one_word=True)
@@ -70,13 +70,18 @@ class Saslauthd(Section):
     saslauthd_ldap_tls_check_peer = YesNo("no", "Check the directory's certificate.", when=_SASLAUTHD_LDAP)
     saslauthd_ldap_tls_cacert_dir = FilePath("", "Directory of trusted certificates.", when=_SASLAUTHD_LDAP)
     saslauthd_ldap_tls_cacert_file = FilePath("", "File of trusted certificates.", when=_SASLAUTHD_LDAP)
-    saslauthd_ldap_bind_dn = Text(Same("LDAP_BIND_DN"), "Who asks the directory.", when=_SASLAUTHD_LDAP)
+    saslauthd_ldap_bind_dn = Text(Same("LDAP_BIND_DN"), "Who asks the directory.", when=_SASLAUTHD_LDAP, free=True)
     saslauthd_ldap_password = Text(
         Same("LDAP_BIND_PW"), "Password of SASLAUTHD_LDAP_BIND_DN.", when=_SASLAUTHD_LDAP, secret=True
     )
-    saslauthd_ldap_search_base = Text(Same("LDAP_SEARCH_BASE"), "Where searches begin.", when=_SASLAUTHD_LDAP)
+    saslauthd_ldap_search_base = Text(
+        Same("LDAP_SEARCH_BASE"), "Where searches begin.", when=_SASLAUTHD_LDAP, free=True
+    )
     saslauthd_ldap_filter = Text(
-        "(&(uniqueIdentifier=%u)(mailEnabled=TRUE))", "Which entry is the login of a user.", when=_SASLAUTHD_LDAP
+        "(&(uniqueIdentifier=%u)(mailEnabled=TRUE))",
+        "Which entry is the login of a user.",
+        when=_SASLAUTHD_LDAP,
+        free=True,
     )
     saslauthd_ldap_password_attr = Text(
         "", "Attribute of the password; empty: saslauthd's default, userPassword.", when=_SASLAUTHD_LDAP

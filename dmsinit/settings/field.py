@@ -26,6 +26,7 @@ class Options(TypedDict, total=False):
     unit: str
     secret: bool
     keep_empty: bool
+    free: bool
 
 
 class Fault(Exception):
@@ -72,9 +73,12 @@ class Field(ABC, Generic[T]):
     to other variables. `when` tells under which settings the variable matters: conditions `NAME=value` or
     `NAME!=value`, joined by ` and `; elsewhere a bad value only warns. `on_error` says whether a bad value ends the
     start or warns and becomes `fallback` (default: the default). `keep_empty`: set but empty is a value of its own.
+    `free`: any character may be meant, also a number sign after a blank (see `literal`).
     """
 
     kind: ClassVar[str] = "string"
+    takes_quotes: ClassVar[bool] = False
+    """Whether quotation marks around the text are a way to write it, not a slip."""
     name: str = ""
 
     def __init__(
@@ -88,6 +92,7 @@ class Field(ABC, Generic[T]):
         unit: str = "",
         secret: bool = False,
         keep_empty: bool = False,
+        free: bool = False,
     ) -> None:
         self.default = default
         self.help = help
@@ -97,6 +102,7 @@ class Field(ABC, Generic[T]):
         self.unit = unit
         self.secret = secret
         self.keep_empty = keep_empty
+        self.free = free
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name.upper()
@@ -138,6 +144,12 @@ def quoted(text: str) -> str:
     return repr(short)
 
 
+_WORDS_FOR: Final = {
+    **dict.fromkeys(("1", "yes", "true", "on", "y", "enable", "enabled"), "1"),
+    **dict.fromkeys(("0", "no", "false", "off", "n", "disable", "disabled", "none"), "0"),
+}
+
+
 class Flag(Field[bool]):
     """0 or 1; anything else warns and counts as 0, as docker-mailserver counts it."""
 
@@ -154,7 +166,9 @@ class Flag(Field[bool]):
         word = text.strip()
         if word in ("0", "1"):
             return word == "1"
-        likely = "1" if word.strip("'\"").lower() in ("1", "yes", "true", "on", "y") else "0"
+        bare = word.strip("'\"= ").lower()
+        # A digit that is not ASCII looks like one.
+        likely = _WORDS_FOR.get(str(int(bare)) if bare.isdecimal() else bare, "1 to switch it on, 0 to switch it off")
         raise Fault("is neither 0 nor 1 and counts as 0", f"write {self.name}={likely}")
 
     def canonical(self, text: str, value: bool) -> str:

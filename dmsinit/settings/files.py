@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from dmsinit.base.literal import clean
 from dmsinit.problem import Problem
 
 SUFFIX: Final = "__FILE"
@@ -25,7 +26,7 @@ def read_regular(path: str) -> str:
         content = file.read(LARGEST_BYTES + 1)
     if len(content) > LARGEST_BYTES:
         raise ValueError(f"it is larger than {LARGEST_BYTES // 1024} KiB")
-    return content.decode("utf-8")
+    return content.decode("utf-8-sig")
 
 
 class FromFiles:
@@ -41,7 +42,10 @@ class FromFiles:
                 self._take(variable, name, environ, read_file)
 
     def _take(self, variable: str, name: str, environ: Mapping[str, str], read_file: ReadFile) -> None:
-        path = environ[variable]
+        path = clean(environ[variable]).text
+        if path != environ[variable]:
+            cause = f"{environ[variable]!r} is read as {path!r}"
+            self.warnings.append(Problem(variable, cause, "write the path without quotation marks and comments"))
         if name in environ:
             self.warnings.append(
                 Problem(variable, f"{name} is set too and wins, the file is ignored", f"remove {name} or {variable}")

@@ -18,7 +18,7 @@ class Spam(Section):
     spam_subject = Prefix(
         "", "Put before the subject of spam, blanks at its end included; empty: nothing. "
         "Quotes around it are not part of it.",
-        when=_DELIVERY,
+        when=_DELIVERY, free=True,
     )  # fmt: skip
     move_spam_to_junk = Flag("1", "Deliver spam into the Junk folder.", when=_DELIVERY)
     mark_spam_as_read = Flag("0", "Deliver spam as already read.", when=_DELIVERY)

@@ -154,6 +154,8 @@ class Protocols(Choice):
 class Prefix(Text):
     """A text whose blanks at the end count; quotes around it keep them and are not part of it."""
 
+    takes_quotes = True
+
     def parse(self, text: str) -> str:
         check_printable(text)
         if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":

@@ -13,6 +13,7 @@ from dmsinit.settings.field import Fault, Field, Same, check_printable, holds
 from dmsinit.settings.files import FromFiles, ReadFile, read_regular
 from dmsinit.settings.former import FORMER
 from dmsinit.settings.host import FqdnMissing, check_fqdn, domain_of
+from dmsinit.settings.literal import field_of, plain
 from dmsinit.settings.model import FIELDS, Settings
 from dmsinit.settings.names import passthrough, unknown_names
 
@@ -69,6 +70,15 @@ class _Loading:
         self.values: dict[str, Any] = {}
         self.sources: dict[str, str] = {}
         self.faults: list[tuple[Field[Any], Problem]] = []
+        self._clean()
+
+    def _clean(self) -> None:
+        """Take away what surrounds values and is not meant, such as quotation marks and comments."""
+        for name, text in self.environ.items():
+            field = field_of(name)
+            if field is not None and text:
+                self.environ[name], warnings = plain(name, text, field)
+                self.warnings += warnings
 
     def run(self) -> Loaded:
         former = self._former_names()

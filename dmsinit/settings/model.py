@@ -76,7 +76,7 @@ class Settings(
 
     def secrets(self) -> list[str]:
         """Return every text that must not be shown."""
-        return [text for name, text in self.effective().items() if _is_secret(name) and text]
+        return [text for name, text in self.effective().items() if is_secret(name) and text]
 
     def masked(self) -> dict[str, str]:
         """Return what `effective` returns with secrets hidden; a secret that is not set stays empty."""
@@ -84,7 +84,7 @@ class Settings(
 
 
 def _masked(name: str, text: str) -> str:
-    if _is_secret(name) and text:
+    if is_secret(name) and text:
         return MASK
     scheme, mark, rest = text.partition("://")
     authority = rest.partition("/")[0]
@@ -93,6 +93,7 @@ def _masked(name: str, text: str) -> str:
     return text
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Return whether the value of a variable must not be shown; a name that is not in the table says so itself."""
     field = FIELDS.get(name)
     return field.secret if field else any(word in name for word in ("PASS", "PW", "SECRET"))

@@ -24,6 +24,9 @@ LDAP_KEYS: Final = frozenset({
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 
+_KEYWORDS: Final = ("export", "set", "declare", "typeset", "readonly", "local", "setenv", "env", "ENV", "SET")
+"""Words with which shells and other programs begin such a line."""
+
 _CLUSTER_SUFFIXES: Final = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT", "_TCP", "_UDP", "_PROTO", "_ADDR")
 """Kubernetes and container links name variables after services, which may be called like ours."""
 
@@ -31,6 +34,22 @@ _CLUSTER_SUFFIXES: Final = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT", "_TCP", "
 def known(name: str) -> bool:
     """Return whether a name is in the table, now or formerly."""
     return name in FIELDS or name in FORMER
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a name is in the table, or is a parameter that is passed through to Postfix' LDAP tables."""
+    return known(name) or (name.startswith("LDAP_") and name.removeprefix("LDAP_").lower() in LDAP_KEYS)
+
+
+def bare_name(variable: str) -> str:
+    """Return a name without what an env file for a shell, or of another system, has around it.
+
+    An env file given to `docker run` knows no `export`, no blanks around the equals sign and no byte order mark.
+    """
+    words = variable.removeprefix("\ufeff").replace(",", " ").split()
+    while len(words) > 1 and (words[0] in _KEYWORDS or words[0].startswith("-")):
+        del words[0]
+    return " ".join(words).strip("'\"$:")
 
 
 def passthrough(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
@@ -51,6 +70,11 @@ def unknown_names(environ: Iterable[str]) -> list[Problem]:
     warnings = []
     for variable in sorted(environ):
         name = variable.removesuffix(SUFFIX)
+        meant = bare_name(variable)
+        if meant != variable and is_ours(meant.upper().removesuffix(SUFFIX)):
+            cause = f"{variable!r} is not a valid name of a variable, so it has no effect"
+            warnings.append(Problem("environment", cause, f"write {meant.upper()}=… at the beginning of the line"))
+            continue
         if known(name) or name.removeprefix("LDAP_").lower() in LDAP_KEYS or name.endswith(_CLUSTER_SUFFIXES):
             continue
         guess = nearest(name)
@@ -65,6 +89,8 @@ def unknown_names(environ: Iterable[str]) -> list[Problem]:
 
 def nearest(name: str) -> str:
     """Return the variable that a name was probably meant to be, or an empty string."""
+    if name.upper() in FIELDS:
+        return name.upper()
     candidates = [other for other in FIELDS if _alike(name, other)]
     if not candidates:
         return ""

@@ -43,7 +43,7 @@ class Relaying(Section):
         "", "Server through which mail of the hosted domains leaves, unless postfix-relaymap.cf says otherwise."
     )
     relay_port = Whole("25", "Port of RELAY_HOST.", minimum=1, maximum=65535, when="RELAY_HOST!=")
-    relay_user = Text("", "User name at the relay; needs RELAY_PASSWORD.")
+    relay_user = Text("", "User name at the relay; needs RELAY_PASSWORD.", free=True)
     relay_password = Text("", "Password at the relay; needs RELAY_USER.", secret=True)
 
 
@@ -79,7 +79,7 @@ class Greylisting(Section):
     enable_postgrey = Flag("0", "Make unknown senders try again later (greylisting by Postgrey).")
     postgrey_delay = Whole("300", "How long a new sender has to wait.", unit="s", when=_POSTGREY)
     postgrey_max_age = Whole("35", "How long a sender that was not seen is remembered.", unit="days", when=_POSTGREY)
-    postgrey_text = Text("Delayed by Postgrey", "What the sender is told meanwhile.", when=_POSTGREY)
+    postgrey_text = Text("Delayed by Postgrey", "What the sender is told meanwhile.", when=_POSTGREY, free=True)
     postgrey_auto_whitelist_clients = Whole(
         "5", "After how many successes a client is trusted; 0: never.", when=_POSTGREY
     )

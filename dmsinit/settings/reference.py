@@ -23,6 +23,13 @@ Names, defaults and meanings are those of docker-mailserver.
 - A switch is `0` or `1`; anything else is a warning and counts as `0`.
 - `NAME__FILE=/path` takes the value of `NAME` from a file, without the line breaks at its end.
   `NAME` wins if both are set; a file that cannot be read is a warning, and `NAME` stays unset.
+- An env file given to `docker run`, and the items of a list in a compose file, keep quotation marks and comments as
+  part of the value: `RELAY_HOST="host"`, `ENABLE_CLAMAV=1   # text`.
+  They are removed, with a warning that names the variable, where the value is a number, a word, a host, an address or
+  a path.
+  In filters, distinguished names and sentences only quotation marks around the whole value are removed; a comment that
+  does not follow them is part of the value.
+  A password is never changed.
 - A name that looks like a misspelt one is answered with the name that was probably meant.
 - `/etc/dms-settings` in the container holds the effective value of every variable; `dmsctl config` shows them with
   their origin, and without secrets.

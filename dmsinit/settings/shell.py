@@ -14,5 +14,6 @@ def settings_file(effective: Mapping[str, str]) -> str:
 
 
 def exports(effective: Mapping[str, str]) -> str:
-    """Return lines export NAME='value', sorted as lines."""
-    return "".join(sorted(f"export {name}={quote(text)}\n" for name, text in effective.items()))
+    """Return lines export NAME='value', sorted as lines; an empty TZ, which C libraries take for UTC, is unset."""
+    lines = sorted(f"export {name}={quote(text)}\n" for name, text in effective.items())
+    return "".join([*lines, "unset TZ\n"] if effective.get("TZ") == "" else lines)

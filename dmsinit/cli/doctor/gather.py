@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dmsinit
+from dmsinit.base.literal import clean
 from dmsinit.cli._certificate import Refused, full_name
 from dmsinit.cli.doctor import keys, names, ports
 from dmsinit.cli.doctor.facts import Facts, Space
@@ -70,7 +71,7 @@ def _full_name() -> str:
     """Return the name that the server would have; a host name with a dot needs no resolver."""
     nodename = os.uname().nodename
     try:
-        return full_name(os.environ.get("OVERRIDE_HOSTNAME") or (nodename if "." in nodename else ""))
+        return full_name(clean(os.environ.get("OVERRIDE_HOSTNAME", "")).text or (nodename if "." in nodename else ""))
     except Refused:
         return ""
 

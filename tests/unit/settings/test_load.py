@@ -65,7 +65,7 @@ def test_empty_metrics_address_turns_metrics_off() -> None:
     assert loaded().settings.metrics_listen == "127.0.0.1:9154"
 
 
-@pytest.mark.parametrize("text", ["yes", "true", "2", "-1", "01", '"1"', "on"])
+@pytest.mark.parametrize("text", ["yes", "true", "2", "-1", "01", "1#", "on", "\uff11"])
 def test_switch_that_is_neither_0_nor_1_warns_and_counts_as_0(text: str) -> None:
     result = loaded(ENABLE_OPENDKIM=text)
     assert result.settings.enable_opendkim is False
@@ -142,6 +142,100 @@ def test_values_have_types() -> None:
     assert settings.clamav_message_size_limit.si_bytes == 42_000_000
     assert settings.dovecot_pass_attrs == (("uid", "user"), ("pw", "password"))
     assert settings.effective()["UPDATE_CHECK_INTERVAL"] == "2h"
+
+
+# Quotation marks, comments, line ends
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "effective"),
+    [
+        ("ENABLE_CLAMAV", "1   # text", "1"),
+        ("ENABLE_CLAMAV", "1\t#text", "1"),
+        ("ENABLE_CLAMAV", '"1"', "1"),
+        ("ENABLE_CLAMAV", "'1'  # text", "1"),
+        ("ENABLE_CLAMAV", "1\r", "1"),
+        ("ENABLE_CLAMAV", "“1”", "1"),
+        ("DEFAULT_RELAY_HOST", "''", ""),
+        ("DEFAULT_RELAY_HOST", "'[r.test]:25'", "[r.test]:25"),
+        ("RELAY_HOST", '"r.test"', "r.test"),
+        ("RELAY_HOST", "'\"r.test\"'", "r.test"),
+        ("RELAY_HOST", "# none", ""),
+        ("POSTMASTER_ADDRESS", "a@example.test  # me", "a@example.test"),
+        ("TZ", '"Europe/Berlin"', "Europe/Berlin"),
+        ("SSL_TYPE", "''", ""),
+        ("POSTFIX_MESSAGE_SIZE_LIMIT", "1000 # bytes", "1000"),
+        ("SSL_CERT_PATH", '"/a/b#c.pem"', "/a/b#c.pem"),
+        ("CLAMAV_MESSAGE_SIZE_LIMIT", "'42M' # more", "42M"),
+        ("UPDATE_CHECK_INTERVAL", "2h # often", "2h"),
+        ("DOVECOT_PASS_ATTRS", '"uid=user" # x', "uid=user"),
+        ("LDAP_SCOPE", '"sub"  # all', "sub"),
+        ("LDAP_QUERY_FILTER_USER", '"(cn=a #b)"', "(cn=a #b)"),
+        ("POSTGREY_TEXT", "'try #2'   # told", "try #2"),
+        ("LDAP_BIND_DN", "'cn=a,dc=b'", "cn=a,dc=b"),
+    ],
+)
+def test_what_surrounds_a_value_is_removed_and_reported(name: str, text: str, effective: str) -> None:
+    result = loaded(**{name: text, "ENABLE_RSPAMD": "0"})
+    assert result.settings.effective()[name] == effective
+    assert told(result, name).remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("RELAY_PASSWORD", '"quoted"'),
+        ("LDAP_BIND_PW", "p4ss # word"),
+        ("POSTGREY_TEXT", "wait   # a while"),
+        ("LDAP_QUERY_FILTER_USER", "(cn=a  #b)"),
+        ("POSTFIX_DAGENT", '"lmtp:host'),
+    ],
+)
+def test_what_may_be_meant_is_kept_and_reported(name: str, text: str) -> None:
+    result = loaded(**{name: text})
+    assert result.settings.effective()[name] == text
+    warning = next(warning for warning in result.warnings if warning.where == name and "kept" in warning.cause)
+    assert "p4ss" not in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LDAP_BIND_PW", "x#y #z"),
+        ("SPAM_SUBJECT", "[SPAM #1] "),
+        ("LDAP_QUERY_FILTER_USER", "(cn=a #b)"),
+        ("POSTGREY_TEXT", 'say "please" or "now"'),
+        ("POSTGREY_TEXT", '"please" or "now"'),
+    ],
+)
+def test_what_is_meant_is_kept_without_a_word(name: str, text: str) -> None:
+    result = loaded(**{name: text})
+    assert result.settings.effective()[name] == text
+    assert [warning for warning in result.warnings if warning.where == name] == []
+
+
+def test_quotation_marks_keep_the_blanks_of_a_subject() -> None:
+    result = loaded(SPAM_SUBJECT='"[SPAM] "')
+    assert (result.settings.spam_subject, result.warnings) == ("[SPAM] ", ())
+    result = loaded(SPAM_SUBJECT='"[SPAM] "   # mark')
+    assert result.settings.spam_subject == "[SPAM] "
+    assert "comment" in told(result, "SPAM_SUBJECT").cause
+
+
+def test_a_secret_of_quotation_marks_only_is_empty() -> None:
+    result = loaded(LDAP_BIND_PW="''", LDAP_BIND_DN='""')
+    assert (result.settings.ldap_bind_pw, result.settings.ldap_bind_dn) == ("", "")
+    assert told(result, "LDAP_BIND_PW")
+
+
+def test_a_path_of_a_file_variable_in_quotation_marks() -> None:
+    paths: list[str] = []
+    result = load(
+        {"RELAY_PASSWORD__FILE": '"/run/secrets/x"  # mounted'}, fqdn=FQDN,
+        read_file=lambda path: (paths.append(path), "geheim")[1],
+    )  # fmt: skip
+    assert (result.settings.relay_password, paths) == ("geheim", ["/run/secrets/x"])
+    assert told(result, "RELAY_PASSWORD__FILE")
 
 
 # Host names

@@ -29,6 +29,29 @@ def test_slip(slip: str, meant: str) -> None:
     assert warning.remedy == f"did you mean {meant}?"
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("export ENABLE_SRS", "ENABLE_SRS"),
+        ("  export  enable_srs", "ENABLE_SRS"),
+        ("ENABLE_SRS ", "ENABLE_SRS"),
+        (" ENABLE_SRS", "ENABLE_SRS"),
+        ("declare -x TZ", "TZ"),
+        ("\ufeffLOG_LEVEL", "LOG_LEVEL"),
+        ('"RELAY_HOST', "RELAY_HOST"),
+        ("export RELAY_PASSWORD__FILE", "RELAY_PASSWORD__FILE"),
+        ("export LDAP_SCOPE", "LDAP_SCOPE"),
+        ("- ENABLE_SRS", "ENABLE_SRS"),
+        ("set ENABLE_SRS", "ENABLE_SRS"),
+        ("export DMS_DEBUG", "DMS_DEBUG"),
+    ],
+)
+def test_a_line_for_a_shell_is_named(name: str, meant: str) -> None:
+    (warning,) = unknown_names({name: "1"})
+    assert repr(name) in warning.cause
+    assert warning.remedy.startswith(f"write {meant}=")
+
+
 def test_slip_of_a_file_variable() -> None:
     (warning,) = unknown_names({"RELAY_PASWORD__FILE": "/x", "RELAY_PASWORD": "x"})[1:]
     assert warning.remedy == "did you mean RELAY_PASSWORD__FILE?"
