@@ -36,12 +36,14 @@ def main() -> int:
         sys.stderr.write("       dmsinit render …   write the configuration; see dmsinit render --help\n")
         return 2
     began = _process_began()
+    from dmsinit.base.inotify import open_instance
     from dmsinit.spawn import start_render
 
-    rendering = start_render("--boot")  # first, so that it works while the rest is imported
+    instance = open_instance()
+    rendering = start_render("--boot", instance)  # first, so that it works while the rest is imported
     from dmsinit.init import run
 
-    return run(rendering, began=began, early_signals=early_signals)
+    return run(rendering, instance, began=began, early_signals=early_signals)
 
 
 def _print_handover_version() -> int:
@@ -56,11 +58,12 @@ def _print_handover_version() -> int:
 def _take_over(fd: int) -> int:
     """Go on as PID 1 where the program before us in this process stood."""
     from dmsinit import init, succession
+    from dmsinit.base.inotify import open_instance
 
     record = succession.read(fd)
     os.close(fd)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, succession.HANDED_SIGNALS)
-    return init.run(record, began=record.began, early_signals=early_signals)
+    return init.run(record, open_instance(), began=record.began, early_signals=early_signals)
 
 
 def _process_began() -> float:

@@ -42,17 +42,16 @@ class Configuration:
 
     async def watch(self) -> None:
         """Carry out every change of a watched file, one at a time, for ever."""
-        if self._supervisor.plan is not None:
-            self._watcher.watch(self._supervisor.plan.watch)
         while True:
-            names = await self._watcher.changed()
+            # Without a table of what to heed (after a re-execution), the first run brings one.
+            names = await self._watcher.changed() if self._watcher.adopted else {""}
             if not self._detecting:
                 continue
             self._log.debug(f"written in the configuration: {', '.join(sorted(names))}")
             try:
                 await self._apply("--detect")
-            except Unchanged as unchanged:
-                self._watcher.watch(unchanged.watch)
+            except Unchanged:
+                continue
             except REFUSALS as error:
                 self._note(f"not in force: {error}", "error")
                 self._log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
@@ -64,7 +63,10 @@ class Configuration:
     async def render(self, mode: str) -> Rendered:
         """Run `dmsinit render MODE`."""
         try:
-            return await Conversation(start_render(mode), self._children, heard=self._note).finish()
+            rendering = start_render(mode, self._watcher.instance)
+            return await Conversation(
+                rendering, self._children, heard=self._note, watching=self._watcher.adopt
+            ).finish()
         except RenderFailed as error:
             raise OperationFailed(f"cannot render the configuration: {error}") from error
 
@@ -86,7 +88,6 @@ class Configuration:
         began = time.monotonic()
         rendered = await self.render(mode)
         done = await self._converge(rendered)
-        self._watcher.watch(rendered.plan.watch)
         self._system.problems = []
         what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
         sentence = f"{time.monotonic() - began:.2f} s: {len(rendered.changes)} files, {what}"

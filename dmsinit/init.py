@@ -30,7 +30,8 @@ from dmsinit.supervisor.handover import Handover
 from dmsinit.supervisor.logfile import LogFile
 from dmsinit.system import System
 
-WATCHED_AT_BOOT: Final = ("/tmp/docker-mailserver", "/etc/dmsinit/services", "/run/dmsinit")  # noqa: S108 - contract
+CHANGE_NOTE: Final = "/run/dmsinit/config-changed"
+"""Written by whoever polls the configuration where the kernel reports no changes."""
 SERVICE_LOGS: Final = Path("/var/log/supervisor")
 ACCOUNT_WAIT_SECONDS: Final = 120
 ACCOUNT_REMINDER_SECONDS: Final = 10
@@ -55,7 +56,7 @@ _PASSED_ON: Final = ("PATH", "TZ", "LANG", "LC_ALL")
 class Init:
     """PID 1 of the container."""
 
-    def __init__(self, *, began: float, log: Log) -> None:
+    def __init__(self, inotify: int | None, *, began: float, log: Log) -> None:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self.log = log
         self._journal = LogFile(f"{SERVICE_LOGS}/supervisord.log")
@@ -63,7 +64,7 @@ class Init:
         self.children = Children()
         self.supervisor = Supervisor(World(self.children, log, environment, SERVICE_LOGS))
         self.system = System(self.supervisor, began)
-        self._watcher = Watcher()
+        self._watcher = Watcher(inotify, CHANGE_NOTE)
         self.configuration = Configuration(self.system, self.children, self._watcher, log)
         self._flow = anyio.CancelScope()
         self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -127,7 +128,6 @@ class Init:
             Span(name="start", kind="phase", began=self.system.began, ended=rendering.began),
             Span(name="imports", kind="phase", began=rendering.began, ended=time.monotonic()),
         ]
-        self._watcher.watch(WATCHED_AT_BOOT)  # from the first moment: what changes while we boot is not missed
         rendered = await self._render_with_accounts(rendering)
         self.system.phases += rendered.phases
         self.system.fqdn = rendered.plan.fqdn
@@ -143,18 +143,21 @@ class Init:
         deadline = time.monotonic() + ACCOUNT_WAIT_SECONDS
         while True:
             try:
-                return await Conversation(rendering, self.children, self._run_user_patches).finish()
+                return await Conversation(
+                    rendering, self.children, self._run_user_patches, watching=self._watcher.adopt
+                ).finish()
             except NoAccounts:
                 await self._account_added(deadline)
-                rendering = start_render("--boot")
+                rendering = start_render("--boot", self._watcher.instance)
 
     async def _account_added(self, deadline: float) -> None:
-        """Return when something changed in the config volume; raise NoAccounts at the deadline."""
-        self._watcher.watch(WATCHED_AT_BOOT)
+        """Return when something may have changed in the config volume; raise NoAccounts at the deadline."""
         while (left := deadline - time.monotonic()) > 0:
             self.log.warn(f"there is no mail account yet; add one within {left:.0f} s: setup email add USER@DOMAIN")
             with anyio.move_on_after(min(ACCOUNT_REMINDER_SECONDS, left)):
                 await self._watcher.changed()
+                return
+            if self._watcher.polls:
                 return
         raise NoAccounts
 
@@ -284,12 +287,15 @@ def started_before(origin: RenderProcess | Handover) -> list[int]:
     return [unit.pid for unit in origin.units if unit.pid is not None]
 
 
-def run(origin: RenderProcess | Handover, *, began: float, early_signals: list[int]) -> int:
-    """Be PID 1; return its exit status. A defect that nobody caught still ends all processes politely."""
+def run(origin: RenderProcess | Handover, inotify: int | None, *, began: float, early_signals: list[int]) -> int:
+    """Be PID 1; return its exit status. A defect that nobody caught still ends all processes politely.
+
+    `inotify` is an instance (inotify(7)), None when the kernel had none left.
+    """
     log = from_environment("dmsinit")
 
     async def main() -> int | Handover:
-        return await Init(began=began, log=log).main(origin, early_signals)
+        return await Init(inotify, began=began, log=log).main(origin, early_signals)
 
     try:
         outcome = asyncio.run(main())

@@ -180,8 +180,6 @@ class Plan(Record, frozen=True):
     aliases: int | None = None
     """How many there are in the config volume; None where they are kept elsewhere."""
     certificates: tuple[Certificate, ...] = ()
-    watch: tuple[str, ...] = ()
-    """Files and directories whose change runs the flow again."""
 
 
 class PlanError(Exception):

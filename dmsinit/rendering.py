@@ -9,10 +9,11 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
+from dmsinit.base.inotify import Watch
 from dmsinit.plan import Change, Plan
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.spawn import RenderProcess
@@ -33,11 +34,7 @@ class NoAccounts(Exception):
 
 
 class Unchanged(Exception):
-    """No watched file differs from when it was read last: an event that means nothing. `watch`: where to look now."""
-
-    def __init__(self, watch: Sequence[str]) -> None:
-        super().__init__()
-        self.watch = watch
+    """No watched file differs from when it was read last: an event that means nothing."""
 
 
 class RenderFailed(Exception):
@@ -54,6 +51,12 @@ class Rendered:
     diffs: dict[str, str] = field(default_factory=dict)
 
 
+class Watching(Protocol):
+    """Takes the watches that the child has added; not `complete`: some could not be added."""
+
+    def __call__(self, watches: Sequence[Watch], *, complete: bool) -> None: ...
+
+
 Installed = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
@@ -62,13 +65,14 @@ class Conversation:
     """One run of the child, from its first message to its end.
 
     `installed` is called when files are in place and the child waits; `heard` with what the log of the change detection
-    shall say, and its level (dmsinit.log.LEVELS).
+    shall say, and its level (dmsinit.log.LEVELS), `watching` with what the child has the kernel watch from now on.
     """
 
     process: RenderProcess
     children: Children
     installed: Installed | None = None
     heard: Callable[[str, str], None] = lambda line, level: None
+    watching: Watching = lambda watches, *, complete: None
     _phases: list[Span] = field(default_factory=list)
     _result: Rendered | None = None
     _verdict: Exception | None = None
@@ -111,10 +115,12 @@ class Conversation:
         match message["type"]:
             case "phase":
                 self._note_phase(message)
+            case "watch":
+                self.watching(msgspec.convert(message["watches"], list[Watch]), complete=message["complete"])
             case "waiting":
                 self._verdict = NoAccounts()
             case "unchanged":
-                self._verdict = Unchanged(message["watch"])
+                self._verdict = Unchanged()
             case "invalid":
                 problems = [Problem(p["where"], p["cause"], p.get("remedy", "")) for p in message["problems"]]
                 self._verdict = (MissingHostName if message.get("fqdn_missing") else ProblemsFound)(problems)

@@ -18,10 +18,14 @@ def spawn_process(
     stdout: int | None,
     stderr: int | None,
     umask: int = 0o022,
+    more: Sequence[int] = (),
 ) -> int:
-    """Start a process and return its pid; whoever calls this must hand the pid to `Children.adopt`."""
+    """Start a process and return its pid; whoever calls this must hand the pid to `Children.adopt`.
+
+    `more` are descriptors that it gets as 3, 4, …
+    """
     actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
-    for target, source in enumerate((stdin, stdout, stderr)):
+    for target, source in enumerate((stdin, stdout, stderr, *more)):
         if source is None:
             mode = os.O_RDONLY if target == 0 else os.O_WRONLY
             actions.append((os.POSIX_SPAWN_OPEN, target, "/dev/null", mode, 0))
@@ -46,14 +50,15 @@ class RenderProcess(NamedTuple):
     began: float
 
 
-def start_render(mode: str) -> RenderProcess:
-    """Start `dmsinit render MODE`; its log lines go where ours go."""
+def start_render(mode: str, instance: int | None = None) -> RenderProcess:
+    """Start `dmsinit render MODE`, which adds its watches to an inotify instance; its log lines go where ours go."""
     began = time.monotonic()
     child_in, our_in = os.pipe2(os.O_CLOEXEC)
     our_out, child_out = os.pipe2(os.O_CLOEXEC)
     try:
-        argv = [sys.executable, "-I", "-m", "dmsinit", "render", mode]
-        pid = spawn_process(argv, env=os.environ, stdin=child_in, stdout=child_out, stderr=2)
+        argv = [sys.executable, "-I", "-m", "dmsinit", "render", mode, "--watch", "none" if instance is None else "3"]
+        more = () if instance is None else (instance,)
+        pid = spawn_process(argv, env=os.environ, stdin=child_in, stdout=child_out, stderr=2, more=more)
     finally:
         os.close(child_in)
         os.close(child_out)

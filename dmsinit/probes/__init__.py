@@ -21,7 +21,6 @@ RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
     "tcp": _protocols.tcp,
     "unix": _protocols.unix,
-    "file": _protocols.file,
     "smtp": _protocols.smtp,
     "lmtp": _protocols.lmtp,
     "imap": _protocols.imap,
@@ -39,7 +38,10 @@ async def ask(probe: Probe, run: RunCommand) -> None:
     """
     try:
         async with asyncio.timeout(probe.timeout_seconds):
-            if probe.kind == "command":
+            if probe.kind == "file":
+                if await run(("test", "-e", probe.address)):  # a child looks: the path may be on a mount that hangs
+                    raise ProbeFailed(f"{probe.address} does not exist")
+            elif probe.kind == "command":
                 code = await run(probe.command)
                 if code != 0:
                     raise ProbeFailed(f"{probe.command[0]} ended with exit code {code}")

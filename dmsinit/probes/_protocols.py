@@ -1,7 +1,6 @@
 """One question for each protocol. Each returns on the right answer and raises ProbeFailed on any other."""
 
 import asyncio
-import os
 import socket
 import struct
 from contextlib import suppress
@@ -33,14 +32,6 @@ async def unix(probe: Probe) -> None:
             except OSError as error:
                 problem = error
     raise ProbeFailed(f"{path}: {problem.strerror}")
-
-
-async def file(probe: Probe) -> None:
-    """The file (or socket) exists."""
-    try:
-        os.stat(probe.address)
-    except OSError as error:
-        raise ProbeFailed(f"{probe.address}: {error.strerror}") from None
 
 
 async def _greeting(probe: Probe, expected: tuple[str, ...], farewell: bytes) -> None:

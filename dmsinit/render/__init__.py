@@ -4,6 +4,9 @@
 
     {"type": "phase", "name": "settings" | "render" | "validate" | "install" | "services", "began": …, "ended": …}
         a part of the work that is done, in seconds of CLOCK_MONOTONIC
+    {"type": "watch", "watches": [[DESCRIPTOR, PATH, [NAME, …] | null], …], "complete": true | false}
+        what was added to the inotify instance of PID 1 (`--watch`), before anything of it was read; not complete: some
+        could not be
     {"type": "waiting", "for": "accounts"}
         nobody has a mailbox yet; exit 75 (EX_TEMPFAIL)
     {"type": "invalid", "problems": [{"where", "cause", "remedy"}, …], "fqdn_missing": true | false}

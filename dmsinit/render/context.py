@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,8 +43,8 @@ class Inputs:
     """Files and directories whose change runs the flow again."""
     snapshot: str = ""
     """What the watched files looked like just before they were read."""
-    silent_file_system: str = ""
-    """The type of a file system below them that sends no events."""
+    polled_because: str = ""
+    """Why the kernel does not report all changes of them, so that they are polled; "" when it does."""
     port_25_proxied: bool = False
     """Whether the user lets port 25 speak the PROXY protocol, so that it has no answer for who does not."""
 
@@ -69,7 +69,7 @@ class Inputs:
             "fetchmail_servers": len(self.fetchmail.entries),
             "generated": GENERATED,
             "watched": self.watched,
-            "silent_file_system": self.silent_file_system,
+            "polled_because": self.polled_because,
             "port_25_proxied": self.port_25_proxied,
         }
 
@@ -86,7 +86,13 @@ class Invalid(ProblemsFound):
         self.fqdn_missing = fqdn_missing
 
 
-def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -> Inputs:
+Watch = Callable[[Iterable[str]], list[Problem]]
+"""Has places watched; returns why some are not."""
+
+
+def gather(
+    root: Root, environ: Mapping[str, str], *, elsewhere: bool = False, watch: Watch = lambda places: []
+) -> Inputs:
     """Return the inputs; Invalid when there are no usable settings. `elsewhere`: this may not be the server itself."""
     problems: list[Problem] = []
     name, assumptions = qualified_name(root), list[Problem]()
@@ -108,8 +114,11 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     )  # fmt: skip
     if settings.ssl_type == "letsencrypt":
         warnings += _from_traefik(settings, root)
-    # The snapshot before the files themselves: what changes in between differs from it, and is an event of its own.
+    # Watches, then the snapshot, then the files themselves: what changes in between is an event that means something.
     observed = watched.paths(settings, tls.sources(settings, settings.fqdn, settings.domain), root)
+    unwatched = watch(watched.places(observed, root))
+    polled_because = unwatched[0].cause if unwatched else watched.silence(observed, root)
+    warnings += unwatched
     snapshot = watched.snapshot(observed, root)
     volume = _read(root, problems)
     if settings.account_provisioner == "LDAP":
@@ -128,7 +137,7 @@ def gather(root: Root, environ: Mapping[str, str], *, elsewhere: bool = False) -
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), servers, tuple(problems), tuple(warnings), loaded.notes,
-        observed, snapshot, watched.silent_file_system(observed, root), _port_25_proxied(root),
+        observed, snapshot, polled_because, _port_25_proxied(root),
     )  # fmt: skip
 
 

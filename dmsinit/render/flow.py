@@ -70,17 +70,22 @@ _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Run:
-    """One run of the flow; a check leaves the rendered files in the directory `into`, if one is named."""
+    """One run of the flow; a check leaves the rendered files in the directory `into`, if one is named.
+
+    `watch` is the descriptor of PID 1's inotify instance, "none" when the kernel has none left, "" when nobody watches.
+    """
 
     def __init__(
-        self, mode: Mode, root: Root, environ: Mapping[str, str], log: Log, report: Reporter, *, into: str = ""
-    ) -> None:
+        self, mode: Mode, root: Root, environ: Mapping[str, str], log: Log, report: Reporter, *,
+        into: str = "", watch: str = "",
+    ) -> None:  # fmt: skip
         self._mode = mode
         self._root = root
         self._environ = environ
         self._log = log
         self._report = report
         self._into = into
+        self._watch = watch
         self._voice = Voice(log, root, mode)
         self._mounted: frozenset[str] = frozenset()
         self._snapshot: str | None = None
@@ -115,10 +120,10 @@ class Run:
     def _run(self) -> int:
         with self._phase("settings"):
             tidied = tidy(Path(self._root(VOLUME))) if self._mode is Mode.BOOT else Tidied([], [])
-            inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK)
+            inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK, watch=self._have_watched)
         self._log.set_level(inputs.settings.log_level)
         if self._mode is Mode.DETECT and not self._detected(inputs):
-            self._report.say("unchanged", watch=watched.places(inputs.watched, self._root))
+            self._report.say("unchanged")
             return EX_OK
         if self._mode is Mode.BOOT and inputs.settings.enable_quotas and create_empty(Path(self._root(VOLUME)), QUOTAS):
             inputs = replace(inputs, snapshot=inputs.snapshot + watched.snapshot([f"{VOLUME}/{QUOTAS}"], self._root))
@@ -133,6 +138,12 @@ class Run:
             with tempfile.TemporaryDirectory(prefix="dmsinit-check-") as directory:
                 return self._check(inputs, templates, self._into or f"{directory}/staged")
         return self._render(inputs, templates)
+
+    def _have_watched(self, places: Iterable[str]) -> list[Problem]:
+        """Have PID 1 notified of changes of `places`; return why that is not possible for some."""
+        if not self._watch or self._previews:
+            return []
+        return watched.watch(places, None if self._watch == "none" else int(self._watch), self._report)
 
     def _settings(self) -> int:
         """Print the settings in force as JSON, for people's tools."""

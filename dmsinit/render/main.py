@@ -22,6 +22,7 @@ USAGE: Final = """usage: dmsinit render --check     check the configuration: pri
        dmsinit render --boot      install everything (dmsinit runs this itself at its start)
        dmsinit render --compile   compile the templates (when the image is built)
   --into DIRECTORY   with --check: leave what was rendered in DIRECTORY, which must not exist
+  --watch FD|none    the inotify instance of PID 1, with --boot, --apply and --detect (dmsinit gives it itself)
   --root DIRECTORY   use DIRECTORY instead of / (for tests)
 """
 
@@ -33,16 +34,17 @@ class Arguments:
     mode: Mode
     root: str = ""
     into: str = ""
+    watch: str = ""
 
 
 def parse(argv: Sequence[str]) -> Arguments | None:
     """Return the arguments, None when they are not understood; argparse would cost a tenth of the whole run."""
     words = list(argv)
-    root, into = _take("--root", words), _take("--into", words)
+    root, into, watch = _take("--root", words), _take("--into", words), _take("--watch", words)
     modes = {f"--{mode}": mode for mode in Mode}
     if len(words) != 1 or words[0] not in modes or (into and modes[words[0]] is not Mode.CHECK):
         return None
-    return Arguments(modes[words[0]], root, into)
+    return Arguments(modes[words[0]], root, into, watch)
 
 
 def _take(option: str, words: list[str]) -> str:
@@ -66,7 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EX_USAGE
     log = from_environment("dmsinit")
     try:
-        return Run(arguments.mode, Root(arguments.root), os.environ, log, Reporter(), into=arguments.into).go()
+        run = Run(
+            arguments.mode, Root(arguments.root), os.environ, log, Reporter(),
+            into=arguments.into, watch=arguments.watch,
+        )  # fmt: skip
+        return run.go()
     except BrokenPipeError:  # PID 1 has stopped listening: the container stops
         return EX_SOFTWARE
     except Exception as error:  # noqa: BLE001 - the outermost guard: a defect is told in one line, never as a traceback

@@ -2,7 +2,7 @@
 
 from dmsinit.plan import Certificate, Plan, Service
 from dmsinit.problem import Problem
-from dmsinit.render import validate, watched
+from dmsinit.render import validate
 from dmsinit.render.atomic import replace_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.install import Result
@@ -38,5 +38,4 @@ def plan_of(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Ce
         accounts=len(inputs.volume.accounts) if settings.account_provisioner == "FILE" else None,
         aliases=len(inputs.volume.aliases) if settings.account_provisioner == "FILE" else None,
         certificates=certificates,
-        watch=watched.places(inputs.watched, root),
     )

@@ -7,12 +7,16 @@ The snapshot (`sha512  path`, one file a line) is what tells a change from an ev
 written with the same bytes, or one that a start itself has written.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 from hashlib import sha512
 from typing import Final
 
+from dmsinit.base import inotify, mounts
+from dmsinit.problem import Problem
 from dmsinit.render.paths import CHANGED, LOCAL_SERVICES, SNAPSHOT, VOLUME, VOLUME_SERVICES, Root
+from dmsinit.render.protocol import Reporter
 from dmsinit.settings import Settings
 
 NAMES: Final = (
@@ -33,9 +37,6 @@ _ATOMIC_SWAP: Final = f"{VOLUME}/..data"
 
 _LINKS_AT_MOST: Final = 40
 """Where the kernel gives up too (path_resolution(7))."""
-
-_SILENT: Final = ("nfs", "9p", "fuse", "cifs", "smb", "virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "gfs", "ocfs")
-"""How the names of file systems begin whose files somebody else can change without this kernel hearing of it."""
 
 
 def paths(settings: Settings, certificates: Iterable[str], root: Root) -> tuple[str, ...]:
@@ -117,22 +118,20 @@ def changed(now: str, root: Root) -> list[str]:
     return sorted({line.partition("  ")[2] for line in old ^ new})
 
 
-def silent_file_system(watched: Iterable[str], root: Root) -> str:
-    """Return the type of a file system below a watched path that sends no events, "" when all of them do."""
-    text = (root.read("/proc/self/mountinfo") or b"").decode("utf-8", "replace")
-    mounts = {}
-    for line in text.splitlines():  # proc_pid_mountinfo(5): the type follows the lone hyphen
-        head, _, tail = line.partition(" - ")
-        if len(fields := head.split(" ")) > 4:
-            mounts[fields[4].replace("\\040", " ")] = tail.split(" ", 1)[0]
-    for path in watched:
-        kind = mounts.get(_mount_of(os.path.realpath(path), mounts), "")
-        if kind.startswith(_SILENT):
-            return kind
-    return ""
+def watch(places: Iterable[str], instance: int | None, report: Reporter) -> list[Problem]:
+    """Have the kernel watch places for PID 1; return why some are not watched, which is a reason to poll them."""
+    watches, failure = inotify.add(instance, places) if instance is not None else ([], errno.EMFILE)
+    report.say("watch", watches=watches, complete=not failure)
+    if not failure:
+        return []
+    limit = inotify.LIMITS.get(failure)
+    cause = f"the kernel cannot report changes of the configuration ({os.strerror(failure)}); it is polled instead"
+    remedy = f"raise {limit} on the host (sysctl) and restart the container" if limit else ""
+    return [Problem(limit or "inotify", cause, remedy)]
 
 
-def _mount_of(path: str, mounts: Iterable[str]) -> str:
-    while path not in mounts and path != "/":
-        path = os.path.dirname(path)
-    return path
+def silence(watched: Iterable[str], root: Root) -> str:
+    """Return which file system below a watched path sends no events, "" when all of them do."""
+    found = mounts.parse((root.read(mounts.MOUNTINFO) or b"").decode("utf-8", "replace"))
+    kinds = (mounts.remote(os.path.realpath(path), found) for path in watched)
+    return next((f"{kind} sends no events" for kind in kinds if kind), "")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from dmsinit.base.mounts import may_hang
 from dmsinit.plan import Service
 
 MARKER = "DMSINIT_SERVICE"
@@ -38,6 +39,8 @@ def command_line(service: Service) -> list[str]:
     if service.cwd not in ("", "/"):
         argv += ["env", f"--chdir={service.cwd}"]
     argv += _privileges(service)
+    if not argv and _out_of_reach(service.command[0]):
+        argv = ["nice", "-n", "0"]  # posix_spawn(3) returns when the first program runs: that must be a local one
     return [*argv, *service.command]
 
 
@@ -81,16 +84,23 @@ def environment(service: Service, base: Mapping[str, str]) -> dict[str, str]:
 
 
 def check(service: Service) -> None:
-    """Raise CannotStart when the program or an account of the service does not exist."""
+    """Raise CannotStart when the program or an account of the service does not exist.
+
+    What is on a file system that may hang is not looked at: the child finds out.
+    """
     program = service.command[0]
-    if not _executable(program):
+    if not _out_of_reach(program) and not _executable(program):
         raise CannotStart(f"{program} not found or not executable; install it in the image or disable the service")
     for kind, names in (("user", (service.user,)), ("group", (service.group, *service.groups))):
         for name in names:
             if name and not name.isdigit() and not _account_exists(kind, name):
                 raise CannotStart(f"{kind} {name} does not exist; create it or change `{kind}` of the service")
-    if not os.path.isdir(service.cwd or "/"):
+    if not _out_of_reach(service.cwd) and not os.path.isdir(service.cwd or "/"):
         raise CannotStart(f"working directory {service.cwd} does not exist")
+
+
+def _out_of_reach(path: str) -> bool:
+    return path.startswith("/") and may_hang(path)
 
 
 def _executable(program: str) -> bool:

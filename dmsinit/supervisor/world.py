@@ -69,14 +69,15 @@ class World:
         for scope in self._graces:
             scope.deadline = min(scope.deadline, soon)
 
-    async def run(self, argv: Sequence[str], output: Output | None = None) -> int:
+    async def run(self, argv: Sequence[str], output: Output | None = None, *, stdin: int | None = None) -> int:
         """Run a short command to its end; return its exit code, 128 + signal, or 127 when there is no such program.
 
-        Cancelling kills it with all that it has started. Raises OSError when nothing can be started at present.
+        `stdin` None is /dev/null. Cancelling kills it with all that it has started. Raises OSError when nothing can be
+        started at present.
         """
         pipe = output.open_pipe() if output is not None else None
         try:
-            child = self.children.spawn(argv, env=self.environment, stdout=pipe, stderr=pipe)
+            child = self.children.spawn(argv, env=self.environment, stdin=stdin, stdout=pipe, stderr=pipe)
         except OSError as error:
             if error.errno in EXHAUSTED:
                 raise

@@ -26,4 +26,18 @@ def test_changes_on_a_share_are_found_by_looking(containers: Containers, tmp_pat
     server.wait_for_log("configuration applied")
     server.send(f"sales@{DOMAIN}", "By the new alias")
     server.receive(f"anna@{DOMAIN}", "By the new alias")
+
+    # The share hangs, as NFS does when its server is gone: all goes on but what needs it, also PID 1.
+    server.checked("pkill", "-STOP", "bindfs")
+    server.checked("touch", "/run/dmsinit/config-changed")
+    server.checked("timeout", "20", "dmsctl", "restart", "cron")
+    assert server.services()["cron"]["state"] == "ready"
+    server.send(f"anna@{DOMAIN}", "While the share hangs")
+    server.receive(f"anna@{DOMAIN}", "While the share hangs")
+    server.checked("pkill", "-CONT", "bindfs")
+    tmp_path.joinpath("postfix-virtual.cf").write_text(f"shop@{DOMAIN} anna@{DOMAIN}\n")
+    server.wait_for_log("configuration applied", count=2)
+    server.checked("pkill", "-STOP", "bindfs")
+    server.checked("touch", "/run/dmsinit/config-changed")
+    assert server.stop() < 20
     server.remove()

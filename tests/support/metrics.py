@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from dmsinit.metrics import system as system_metrics
 from dmsinit.base.cgroup import Hierarchy
+from dmsinit.metrics import system as system_metrics
 from dmsinit.metrics.registry import Metrics
 from dmsinit.metrics.source import Logged, Milter, Scanner
 from dmsinit.supervisor.lag import Lag

@@ -1,18 +1,31 @@
 """Changes as the world makes them: rename over, delete, symbolic links, directories."""
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from dmsinit.inotify import Watcher
+from dmsinit import inotify
+from dmsinit.base.inotify import add, open_instance
+
+
+class Watcher(inotify.Watcher):
+    """One that adds its watches itself, as the child of PID 1 does for it."""
+
+    def watch(self, paths: list[str]) -> None:
+        assert self.instance is not None
+        watches, failure = add(self.instance, paths)
+        self.adopt(watches, complete=not failure)
 
 
 @pytest.fixture
-async def watcher() -> AsyncIterator[Watcher]:
-    watching = Watcher(settle_seconds=0.02)
+async def watcher(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watcher]:
+    instance = open_instance()
+    assert instance is not None
+    watching = Watcher(instance, str(tmp_path_factory.mktemp("run") / "note"), settle_seconds=0.02)
     yield watching
     watching.close()
 
@@ -78,7 +91,6 @@ async def test_watching_anew_forgets_the_old(watcher: Watcher, tmp_path: Path) -
         (tmp_path / name).mkdir()
     watcher.watch([str(tmp_path / "a")])
     watcher.watch([str(tmp_path / "b")])
-    assert await seen(watcher) == {""}  # nobody knows what happened there before
     (tmp_path / "a" / "x").write_text("x")
     (tmp_path / "b" / "y").write_text("y")
     assert await seen(watcher) == {"y"}
@@ -98,7 +110,6 @@ async def test_a_directory_appears_and_is_watched_from_then_on(watcher: Watcher,
     assert await seen(watcher) == {"services"}
     (tmp_path / "volume" / "services" / "before.toml").write_text("x")
     watcher.watch(paths)
-    assert await seen(watcher) == {""}
     (tmp_path / "volume" / "services" / "own.toml").write_text("x")
     assert await seen(watcher) == {"own.toml"}
 
@@ -109,3 +120,48 @@ async def test_a_directory_that_is_replaced_has_changed(watcher: Watcher, tmp_pa
     (tmp_path / "live").rmdir()
     (tmp_path / "live").symlink_to("archive")
     assert "live" in await seen(watcher)
+
+
+async def test_an_event_before_its_watch_is_known_is_not_lost(watcher: Watcher, tmp_path: Path) -> None:
+    """A child adds watches, and something happens before PID 1 hears of them."""
+    assert watcher.instance is not None
+    watches, _ = add(watcher.instance, [str(tmp_path)])
+    (tmp_path / "early").write_text("x")
+    assert await seen(watcher) == {""}
+    watcher.adopt(watches, complete=True)
+    (tmp_path / "late").write_text("x")
+    assert await seen(watcher) == {"late"}
+
+
+async def test_two_paths_of_one_directory_both_count(watcher: Watcher, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    watcher.watch([str(tmp_path / "real" / "a"), str(tmp_path / "link" / "b")])
+    (tmp_path / "real" / "a").write_text("x")
+    assert await seen(watcher) == {"a"}
+    (tmp_path / "real" / "b").write_text("x")
+    assert await seen(watcher) == {"b"}
+
+
+@pytest.mark.parametrize("without", ["instance", "watches"])
+async def test_where_the_kernel_reports_nothing_a_note_counts(tmp_path: Path, without: str) -> None:
+    note = tmp_path / "note"
+    instance = open_instance() if without == "watches" else None
+    watching = inotify.Watcher(instance, str(note), settle_seconds=0.02)
+    try:
+        if without == "watches":
+            watching.adopt([], complete=False)
+        assert watching.polls
+        for number in (1, 2):
+            note.write_text("x")
+            os.utime(note, (number, number))
+            async with asyncio.timeout(10):
+                assert await watching.changed() == {""}
+    finally:
+        watching.close()
+
+
+def test_a_watch_that_the_kernel_refuses_is_reported(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        watches, failure = add(file.fileno(), [str(tmp_path)])  # which is no inotify instance
+    assert (watches, failure) == ([], errno.EINVAL)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from dmsinit.base.inotify import add, open_instance
 from dmsinit.inotify import Watcher
 from dmsinit.plan import Needs, Service
 from dmsinit.supervisor import State
@@ -16,8 +17,11 @@ def needy(directory: Path, *, on_recovery: tuple[str, ...] = ()) -> Service:
 
 async def appears(path: Path) -> None:
     """Return when a file is there and whoever wrote it has closed it."""
-    watcher = Watcher()
-    watcher.watch([str(path.parent)])
+    instance = open_instance()
+    assert instance is not None
+    watcher = Watcher(instance, "/nowhere")
+    watches, failure = add(instance, [str(path.parent)])
+    watcher.adopt(watches, complete=not failure)
     try:
         async with asyncio.timeout(10):
             while not path.exists():

@@ -148,7 +148,7 @@ async def test_not_ready_in_time_is_restarted(bench: Bench) -> None:
     await bench.run(shell("slow", "exec sleep 60", ready=ready, restart=restart))
     await bench.until("slow", State.FAILED)
     assert [death.cause for death in bench.supervisor.unit("slow").deaths] == ["ready-timeout", "ready-timeout"]
-    assert "/nonexistent: No such file or directory" in bench.supervisor.unit("slow").detail
+    assert "/nonexistent does not exist" in bench.supervisor.unit("slow").detail
 
 
 async def test_a_hung_daemon_is_noticed_and_restarted(bench: Bench, free_port: int) -> None:

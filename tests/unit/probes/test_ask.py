@@ -19,6 +19,10 @@ async def no_command(_argv: Sequence[str]) -> int:
     raise AssertionError("this probe runs no command")
 
 
+async def child(argv: Sequence[str]) -> int:
+    return await (await asyncio.create_subprocess_exec(*argv)).wait()
+
+
 @asynccontextmanager
 async def server(talk: Talk) -> AsyncIterator[str]:
     talks: set[asyncio.Task[None]] = set()
@@ -150,9 +154,9 @@ async def test_unix_sockets_of_both_kinds(tmp_path: Path) -> None:
 
 
 async def test_file(tmp_path: Path) -> None:
-    await ask(Probe(kind="file", address=str(tmp_path)), no_command)
-    with pytest.raises(ProbeFailed, match="No such file"):
-        await ask(Probe(kind="file", address=str(tmp_path / "none")), no_command)
+    await ask(Probe(kind="file", address=str(tmp_path)), child)
+    with pytest.raises(ProbeFailed, match="none does not exist"):
+        await ask(Probe(kind="file", address=str(tmp_path / "none")), child)
 
 
 async def test_command() -> None:

@@ -76,7 +76,6 @@ def test_boot_installs_waits_for_the_patches_and_then_reads_services(system: Sys
     plan = msgspec.convert(of_kind(rest, "plan")[0]["plan"], Plan)
     assert plan.fqdn == FQDN
     assert [service.name for service in plan.services] == ["own", "postfix"]
-    assert "/tmp/docker-mailserver/postfix-accounts.cf" in plan.watch
     assert [one.file for one in plan.certificates] == [f"/etc/dms/tls/{FQDN}-made-cert.pem"]
     assert system.path("/CONTAINER_START").exists()
 

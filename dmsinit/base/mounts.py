@@ -1,0 +1,38 @@
+"""Which file system a path is on: /proc/self/mountinfo (proc_pid_mountinfo(5)), which is read without touching it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+MOUNTINFO: Final = "/proc/self/mountinfo"
+
+_REMOTE: Final = ("nfs", "9p", "fuse", "cifs", "smb", "virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "gfs", "ocfs")
+"""How the names of file systems begin that somebody else serves: another program, machine, or virtual machine."""
+
+
+def parse(text: str) -> dict[str, str]:
+    """Return the types of file systems by mount point; the type follows the lone hyphen."""
+    mounts = {}
+    for line in text.splitlines():
+        head, _, tail = line.partition(" - ")
+        if len(fields := head.split(" ")) > 4:
+            mounts[fields[4].replace("\\040", " ")] = tail.split(" ", 1)[0]
+    return mounts
+
+
+def remote(path: str, mounts: Mapping[str, str]) -> str:
+    """Return the type of the file system that an absolute path is on where somebody else serves it, else "".
+
+    Such a file system sends no events of others' changes, and it can hang. Symbolic links are not followed. The
+    container's own root is never one, although FUSE may serve it (fuse-overlayfs of rootless engines).
+    """
+    while path not in mounts and path != "/":
+        path = os.path.dirname(path)
+    kind = mounts.get(path, "")
+    return kind if path != "/" and kind.startswith(_REMOTE) else ""
+
+
+def may_hang(path: str) -> bool:
+    """Return whether looking at a path may block for ever, because whoever serves its file system is gone."""
+    return bool(remote(os.path.normpath(path), parse(Path(MOUNTINFO).read_text(errors="surrogateescape"))))
