@@ -67,7 +67,8 @@ def _delete_one(session: Session, given: str, delete_mail: bool | None) -> bool:
     """Delete mailbox and account; a mailbox that cannot be deleted keeps its account, one that is missing does not."""
     done = True
     try:
-        address = edit_accounts.check_address(given)
+        # Also what could not be added: a line that is skipped, and its mailbox from before, have to be got rid of.
+        address = given.lower()
         edit_accounts.check_account(session.config, address)
         if delete_mail is None:
             delete_mail = _wants_deletion(session, address)

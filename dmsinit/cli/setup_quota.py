@@ -14,7 +14,7 @@ def set_quota(session: Session, arguments: list[str]) -> int:
 
 
 def delete(session: Session, arguments: list[str]) -> int:
-    address = edit_accounts.check_address(arguments[0])
+    address = arguments[0].lower()
     edit_accounts.check_account(session.config, address)
     edit_quotas.remove_quota(session.config, address, session.log.info)
     return 0

@@ -12,7 +12,7 @@ from dmsinit.volume.edit_aliases import alias_document, remove_recipient
 from dmsinit.volume.edit_quotas import quota_document
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import Tell, exclusive, unheard
-from dmsinit.volume.parse import is_login, is_master
+from dmsinit.volume.names import LONGEST_LOCAL_PART, why_no_login, why_no_master
 
 _SECRET_MODE = 0o600
 
@@ -26,8 +26,8 @@ def check_address(address: str) -> str:
     """Return an address as a login is stored (lower-case); raises EditError when it cannot be one."""
     if address.find("@") < 1 or address.endswith("@"):
         raise EditError(f"cannot use {address!r} as an account: it has no local part or domain; write user@domain")
-    if not is_login(address.lower()):
-        raise EditError(f"cannot use {address!r} as an account: it holds a character that no login may hold")
+    if reason := why_no_login(address.lower()):
+        raise EditError(f"cannot use {address!r} as an account: {reason}; choose another name")
     return address.lower()
 
 
@@ -37,7 +37,11 @@ def has_account(directory: Path, address: str) -> bool:
 
 
 def check_new_account(directory: Path, address: str) -> None:
-    """Raise EditError when an address is an account or an alias already."""
+    """Raise EditError when an address is an account or an alias already, or longer than other servers send to."""
+    length = len(address.rpartition("@")[0])
+    if length > LONGEST_LOCAL_PART:
+        cause = f"its local part has {length} characters, and other servers send to {LONGEST_LOCAL_PART} at most"
+        raise EditError(f"cannot add {address}: {cause}; choose a shorter name")
     if has_account(directory, address):
         raise EditError(f"cannot add {address}: the account exists; use `setup email update` to change its password")
     if alias_document(directory).find(address):
@@ -100,8 +104,8 @@ def master_document(directory: Path) -> Document:
 
 def check_master(directory: Path, name: str, *, new: bool) -> None:
     """Raise EditError when a name cannot be a master user, or exists though it should be `new`, or the other way."""
-    if not is_master(name):
-        raise EditError(f"cannot use {name!r} as a master user: no colon, blank, bar or asterisk may be in it")
+    if reason := why_no_master(name):
+        raise EditError(f"cannot use {name!r} as a master user: {reason}; choose another name")
     if bool(master_document(directory).find(name)) == new:
         hint = "use `setup dovecot-master update`" if new else "use `setup dovecot-master add`"
         raise EditError(f"the master user {name} {'exists' if new else 'does not exist'}; {hint}")

@@ -6,6 +6,7 @@ from dmsinit.volume import files
 from dmsinit.volume.document import Document, Entry
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import Tell, exclusive, unheard
+from dmsinit.volume.names import why_no_alias, why_no_recipient
 from dmsinit.volume.parse import split_key, split_targets
 
 
@@ -21,6 +22,11 @@ def add_alias(directory: Path, alias: str, recipients: tuple[str, ...], tell: Te
     """
     if not alias or alias.endswith("@") or split_key(alias)[1] or "," in alias.replace('"', ""):
         raise EditError(f"cannot use {alias!r} as an alias; write user@domain, @domain or user")
+    if reason := why_no_alias(alias):
+        raise EditError(f"cannot use {alias!r} as an alias: {reason}; choose another name")
+    for recipient in recipients:
+        if reason := why_no_recipient(recipient):
+            raise EditError(f"cannot add {recipient!r} to the alias {alias}: {reason}")
     if not recipients:
         raise EditError(f"cannot add the alias {alias}: it has no recipient")
     with exclusive(directory, tell):

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dmsinit.volume.errors import EditError
-from dmsinit.volume.parse import is_login
+from dmsinit.volume.names import is_mailbox
 
 
 class MailboxMissing(EditError):
@@ -14,9 +14,9 @@ class MailboxMissing(EditError):
 
 def mailbox_path(root: Path, address: str) -> Path:
     """Return the directory of an account's mailbox; raises EditError for what is no login (it could leave `root`)."""
-    if not is_login(address):
+    if not is_mailbox(address):
         raise EditError(f"{address!r} is no address of an account")
-    local_part, _, domain = address.partition("@")
+    local_part, _, domain = address.rpartition("@")
     return root / domain / local_part
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dmsinit.problem import Problem
+from dmsinit.volume.names import is_login
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,14 @@ def alias_dummies(accounts: Iterable[Account], aliases: Iterable[Alias]) -> tupl
     """Return a dummy for each local@domain alias with an account among its targets (the first one that is), in order.
 
     Dovecot's quota-status service is asked about the recipient as the client wrote it, before Postfix expands aliases.
-    Catch-alls, bare local parts, aliases with outside targets only, and aliases that are accounts get none.
+    Catch-alls, bare local parts, aliases with outside targets only, and aliases that are accounts get none; nor do
+    those whose name no login can have: Dovecot does not know them and lets them pass.
     """
     by_address = {account.address: account for account in accounts}
     dummies: dict[str, Dummy] = {}
     for alias in aliases:
         name = alias.address
-        if name.find("@") < 1 or name in by_address or name in dummies:
+        if not is_login(name) or name in by_address or name in dummies:
             continue
         for target in alias.targets:
             account = by_address.get(target.lower())

@@ -10,26 +10,16 @@ from typing import Final
 
 from dmsinit.volume.files import ACCOUNTS, ALIASES, MASTERS, QUOTAS, Findings, Line
 from dmsinit.volume.model import Account, Alias, Master
-
-LOGIN: Final = re.compile(r"[^\s@:/|*\"\\,]+@[^\s@:/|*\"\\,]+")
-"""A login: it becomes a path below /var/mail, a field of a colon-separated file, and one word of a table."""
+from dmsinit.volume.names import why_no_alias, why_no_login, why_no_master, why_no_recipient
 
 _QUOTED_KEY: Final = re.compile(r'"[^"]*"\S*')
 
+_LIKE_A_LOGIN: Final = re.compile(r"(?:[^\s|{$][^\s|]*|[^|{$][^|{$]*)@[^\s|{$:]+")
+"""A name in front of the bar, and not a password hash without its name."""
+
+_LIKE_A_MASTER: Final = re.compile(r"[^\s|{$:][^\s|:]*")
+
 QUOTA_SIZE: Final = re.compile(r"[0-9]+[BkMGT]|0")
-
-
-def is_login(address: str) -> bool:
-    """Tell whether an address can be the login of a mailbox."""
-    if not LOGIN.fullmatch(address):
-        return False
-    local_part, _, domain = address.partition("@")
-    return local_part not in (".", "..") and domain not in (".", "..")
-
-
-def is_master(name: str) -> bool:
-    """Tell whether a name can be that of a master user, whose login is USER*NAME."""
-    return bool(name) and not any(character in ":*|" or character.isspace() for character in name)
 
 
 def accounts(lines: list[Line], findings: Findings) -> tuple[Account, ...]:
@@ -48,9 +38,14 @@ def accounts(lines: list[Line], findings: Findings) -> tuple[Account, ...]:
 def _account(number: int, text: str, findings: Findings) -> Account | None:
     login, bar, rest = text.partition("|")
     address = login.strip()
-    if not is_login(address):
+    if not _LIKE_A_LOGIN.fullmatch(address):
         # The text may be a hash without its login, so it is not quoted.
         findings.error(ACCOUNTS, number, "does not begin with a login", "write user@domain|{SHA512-CRYPT}hash")
+        return None
+    if reason := why_no_login(address):
+        # It never worked: no daemon finds such an account. The others do.
+        cause = f"{address} cannot be the name of an account, so the line is skipped: {reason}"
+        findings.warn(ACCOUNTS, number, cause, "choose another name")
         return None
     if address != address.lower():
         address = address.lower()
@@ -88,10 +83,16 @@ def masters(lines: list[Line], findings: Findings) -> tuple[Master, ...]:
     found: dict[str, Master] = {}
     for number, text in lines:
         name, bar, secret = (part.strip() for part in text.partition("|"))
-        if not is_master(name):
-            cause = "does not begin with the name of a master user (no colon, blank, bar or asterisk)"
-            findings.error(MASTERS, number, cause, "write name|{SHA512-CRYPT}hash")
+        if not _LIKE_A_MASTER.fullmatch(name):
+            findings.error(
+                MASTERS, number, "does not begin with the name of a master user", "write name|{SHA512-CRYPT}hash"
+            )
             continue
+        if reason := why_no_master(name):
+            cause = f"{name} cannot be the name of a master user, so the line is skipped: {reason}"
+            findings.warn(MASTERS, number, cause, "choose another name")
+            continue
+        name = name.lower()  # as Dovecot compares it
         secret = secret.partition("|")[0].strip()
         if not _check_hash(MASTERS, number, name, bar, secret, findings):
             continue
@@ -114,6 +115,10 @@ def aliases(lines: list[Line], findings: Findings) -> tuple[Alias, ...]:
             findings.warn(ALIASES, number, f"the alias {key} has no domain and is skipped", "write: user@domain target")
         elif (first := found.setdefault(alias.address, alias)) is not alias:
             _warn_of_repetition(ALIASES, number, alias.address, first == alias, findings)
+        elif not key.isascii() or not value.isascii():
+            reason = why_no_alias(key) or next(filter(None, map(why_no_recipient, alias.targets)), "")
+            cause = f"the alias {key} cannot be reached by other servers" if why_no_alias(key) else f"the alias {key}"
+            findings.warn(ALIASES, number, f"{cause}: {reason}", "choose another name")
     return tuple(found.values())
 
 

@@ -1,9 +1,18 @@
 """What users write in unusual ways: it works as meant, or is refused or reported with the place."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.image.conftest import Start
-from tests.image.harness import CONFIG, DOMAIN, Containers, account
+import pytest
+
+from tests.image.conftest import AT_ONCE, Start, be_greeted
+from tests.image.harness import CONFIG, DOMAIN, PASSWORD, Containers, Server, account
+
+WORKING = ("o'neil", "a=b", "a&b", "a#b$c^d`e{f}g~h", ".dot.")
+"""Local parts that need something of Postfix, Dovecot or a table; together all characters that a name may have."""
+USELESS = ("x+tag", "a%b", "élodie", "a!b", "a?b", "-a", "a b", "../x", "a/b", "a;b")
+"""Local parts with which something does not work, whatever is configured."""
+MASTERS = ("Admin", "o'neil")
 
 ANNA = f"anna@{DOMAIN}"
 
@@ -37,3 +46,81 @@ def test_environment_as_env_files_and_compose_lists_give_it(
     assert "TZ=" not in cron
     server.checked("logger", "-p", "mail.info", "-t", "test", "what time is it")
     server.wait_for_line("/var/log/mail/mail.log", r"\+09:00 .*what time is it")
+
+
+@pytest.fixture(scope="module")
+def named(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose accounts have unusual names."""
+    files = {
+        "postfix-accounts.cf": "".join(account(f"{name}@{DOMAIN}") for name in ("anna", *USELESS, *WORKING)),
+        "postfix-virtual.cf": f"o'sales@{DOMAIN} o'neil@{DOMAIN}\n",
+        "dovecot-quotas.cf": "".join(f"{name}@{DOMAIN}:5M\n" for name in WORKING),
+        "dovecot-masters.cf": "".join(account(name) for name in MASTERS),
+        "dovecot.cf": AT_ONCE,
+        f"o'neil@{DOMAIN}.dovecot.sieve": 'require "fileinto"; fileinto "Trash";\n',
+    }
+    server = containers.start(files, tmp_path_factory.mktemp("named")).wait_until_up()
+    be_greeted(server)
+    yield server
+    server.remove()
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_a_name_that_is_accepted_works_everywhere(named: Server, name: str) -> None:
+    """Delivery from outside, IMAP, submission, doveadm, quota."""
+    address = f"{name}@{DOMAIN}"
+    named.send(address, f"to {name}")
+    folder = "Trash" if name == "o'neil" else "INBOX"
+    assert named.receive(f'"{address}"', f"to {name}", folder)["To"] is not None
+    with named.smtp(587, login=address) as smtp:
+        assert smtp.sendmail(address, [ANNA], f"Subject: from {name}\n\nhello\n") == {}
+    named.receive(ANNA, f"from {name}")
+    assert named.checked("doveadm", "user", "-f", "home", address).strip() == f"/var/mail/{DOMAIN}/{name}/home"
+    quota = named.json("doveadm", "-f", "json", "quota", "get", "-u", address)
+    assert [row["limit"] for row in quota if row["type"] == "STORAGE"] == [str(5 * 1024)]
+
+
+def test_an_alias_with_an_apostrophe_leads_to_its_account(named: Server) -> None:
+    named.send(f"o'sales@{DOMAIN}", "to sales")
+    named.receive(f"o'neil@{DOMAIN}", "to sales", "Trash")
+
+
+@pytest.mark.parametrize("master", [*MASTERS, "ADMIN"])
+def test_a_master_user_logs_in_whatever_the_name(named: Server, master: str) -> None:
+    named.checked("doveadm", "auth", "login", f"{ANNA}*{master}", PASSWORD)
+
+
+def test_names_that_cannot_work_are_reported_with_their_lines_and_not_hosted(named: Server) -> None:
+    log = named.log()
+    for line, name in enumerate(USELESS, 2):
+        assert f"postfix-accounts.cf:{line}: {name}@{DOMAIN} cannot be the name of an account" in log
+    listed = named.checked("doveadm", "user", "*").split()
+    assert set(listed) == {f"{name}@{DOMAIN}" for name in ("anna", *WORKING)} | {f"o'sales@{DOMAIN}"}
+    with named.smtp(25) as smtp:
+        smtp.mail("")
+        for name in ("x+tag", "a%b", "a!b", "-a", "a?b"):
+            assert smtp.rcpt(f"{name}@{DOMAIN}")[0] in (501, 550, 554), name
+        assert smtp.docmd("RCPT", f"TO:<=?utf-8?q?=C3=A9lodie?=@{DOMAIN}>")[0] == 550
+
+
+@pytest.mark.parametrize("name", [*USELESS, "a:b", "#a", "{a}", "$a", "a" * 65])
+def test_setup_refuses_a_name_that_cannot_work(named: Server, name: str) -> None:
+    before = named.checked("cat", f"{CONFIG}/postfix-accounts.cf")
+    refused = named.run("setup", "email", "add", f"{name}@{DOMAIN}", PASSWORD)
+    assert refused.code != 0
+    assert named.checked("cat", f"{CONFIG}/postfix-accounts.cf") == before
+
+
+def test_setup_deletes_accounts_whatever_their_names(containers: Containers, tmp_path: Path) -> None:
+    """A line that is skipped has to be got rid of; only what is below the domain's directory is deleted."""
+    names = ("o'neil", "x+tag", "a b", "a%b")
+    (tmp_path / "postfix-accounts.cf").write_text("".join(account(f"{name}@{DOMAIN}") for name in (*names, "../x")))
+    mailboxes = " ".join(f'"/var/mail/{DOMAIN}/{name}"' for name in names)
+    addresses = " ".join(f'"{name}@{DOMAIN}"' for name in names)
+    script = (
+        f"mkdir -p {mailboxes} /var/mail/x && setup email del -y {addresses} && ! ls -d /var/mail/{DOMAIN} && "
+        f"! setup email del -y '../x@{DOMAIN}' && ls -d /var/mail/x && setup email del -n '../x@{DOMAIN}'"
+    )
+    done = containers.command("bash", "-c", script, config=tmp_path)
+    assert done.code == 0, done.output
+    assert (tmp_path / "postfix-accounts.cf").read_text() == ""

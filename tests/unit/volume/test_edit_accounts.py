@@ -60,7 +60,7 @@ def test_a_broken_line_does_not_hinder_an_edit(tmp_path: Path) -> None:
     assert (tmp_path / ACCOUNTS).read_bytes() == b"caf\xe9|\nnonsense\nold@x.test|{PLAIN}1\na@x.test|{PLAIN}1\n"
 
 
-LOGINS = st.from_regex(r"[a-z0-9.+=_-]{1,10}@[a-z0-9-]{1,8}\.test", fullmatch=True)
+LOGINS = st.from_regex(r"[a-z0-9.=_'&][a-z0-9.=_'&#{}-]{0,9}@[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?\.test", fullmatch=True)
 
 
 @given(st.lists(LOGINS, unique=True, max_size=6), st.data())

@@ -47,16 +47,53 @@ def test_accounts_with_comments_blank_lines_and_extra_fields(tmp_path: Path) -> 
 
 def test_all_errors_come_at_once_with_file_and_line_and_without_hashes(tmp_path: Path) -> None:
     accounts = (
-        f"anna|{HASH}\nok@hill.test|{HASH}\nbob@hill.test\n{HASH}\n../x@hill.test|{HASH}\nc@..|{HASH}\nd@x.test|a:b\n"
+        f"anna|{HASH}\nok@hill.test|{HASH}\nbob@hill.test\n{HASH}\n{{PLAIN}}secrethash@x|y\na@x.test {HASH}\n"
+        f"d@x.test|a:b\na@x.test:{HASH}\n"
     )
-    found = errors_of(tmp_path, accounts=accounts, masters=f"ad*min|{HASH}\nroot|\n")
+    found = errors_of(tmp_path, accounts=accounts, masters=f"ad min|{HASH}\nroot|\n")
     assert [text.split(": ")[0] for text in found] == [
-        *(f"postfix-accounts.cf:{line}" for line in (1, 3, 4, 5, 6, 7)),
+        *(f"postfix-accounts.cf:{line}" for line in (1, 3, 4, 5, 6, 7, 8)),
         "dovecot-masters.cf:1",
         "dovecot-masters.cf:2",
     ]
     assert "bob@hill.test has no password hash; set one: setup email update bob@hill.test" in found[1]
     assert "secrethash" not in "".join(found)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x+tag@x.test", "a%b@x.test", "a!b@x.test", "élodie@x.test", "a?b@x.test", "a*b@x.test", "../x@x.test", "c@..",
+     "a b@x.test", "-a@x.test", "a;b@x.test", "a(b@x.test", "a@b@x.test", '"a"@x.test', "a@bücher.test", "a@localhost",
+     "a@127.0.0.1", "a@[127.0.0.1]", "a@x..test", "a@x.test.", "a@-x.test", f"{'a' * 256}@x.test", f"a@{'d' * 64}.test",
+     "a\\b@x.test", "a<b@x.test"],
+)  # fmt: skip
+def test_a_name_that_cannot_work_is_skipped_with_its_line(tmp_path: Path, name: str) -> None:
+    volume = volume_of(tmp_path, accounts=f"anna@hill.test|{HASH}\n{name}|{HASH}\nbob@hill.test|{HASH}\n")
+    assert [account.address for account in volume.accounts] == ["anna@hill.test", "bob@hill.test"]
+    (warning,) = volume.warnings
+    assert str(warning).startswith(f"postfix-accounts.cf:2: {name} cannot be the name of an account")
+    assert "secrethash" not in str(warning)
+
+
+@pytest.mark.parametrize("name", ["o'neil", "a=b", "a&b", "a#b", "a$b", "a{b}", "a^b", "a~b", "`a`", ".a.", "a" * 255])
+def test_a_name_that_works_is_an_account(tmp_path: Path, name: str) -> None:
+    volume = volume_of(tmp_path, accounts=f"{name}@hill.test|{HASH}\n")
+    assert [account.local_part for account in volume.accounts] == [name]
+    assert volume.warnings == ()
+
+
+def test_master_users_have_names_that_dovecot_takes(tmp_path: Path) -> None:
+    volume = volume_of(
+        tmp_path, masters="".join(f"{name}|{HASH}\n" for name in ("Admin", "o'neil", "a/b", "é", "ad*min"))
+    )
+    assert [master.name for master in volume.masters] == ["admin", "o'neil"]
+    assert [warning.where for warning in volume.warnings] == [f"dovecot-masters.cf:{line}" for line in (3, 4, 5)]
+
+
+def test_aliases_that_nobody_can_write_to_are_named(tmp_path: Path) -> None:
+    volume = volume_of(tmp_path, aliases="élodie@x.test a@x.test\nb@x.test c@bücher.test\n")
+    assert [warning.where for warning in volume.warnings] == ["postfix-virtual.cf:1", "postfix-virtual.cf:2"]
+    assert "xn--bcher-kva.test" in volume.warnings[1].cause
 
 
 def test_repeated_accounts_are_told_apart(tmp_path: Path) -> None:
