@@ -117,9 +117,9 @@ def test_sockets(render: Render) -> None:
     assert found["service stats/unix_listener stats-writer/mode"] == "0"
     assert found["stats_writer_socket_path"] == ""
     assert found["service anvil/chroot"] == found["service imap-login/chroot"] == ""
-    assert found["service imap-login/inet_listener health/listen"] == "127.0.0.1"
+    assert found["service imap-login-health/inet_listener health/listen"] == "127.0.0.1"
     asked = render().services["dovecot"].ready.probe.address
-    assert asked == f"inet:127.0.0.1:{found['service imap-login/inet_listener health/port']}"
+    assert asked == f"inet:127.0.0.1:{found['service imap-login-health/inet_listener health/port']}"
 
 
 def test_dovecot_leaves_the_bound_on_deliveries_to_postfix(render: Render) -> None:

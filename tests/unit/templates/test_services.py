@@ -39,10 +39,10 @@ def test_services_that_are_off(render: Render, environment: dict[str, str], off:
     assert start_order(services.values())
 
 
-def test_dovecot_without_imap_is_asked_by_lmtp(render: Render) -> None:
-    assert render().services["dovecot"].ready.probe.kind == "imap"
-    probe = render(ENABLE_IMAP="0").services["dovecot"].ready.probe
-    assert (probe.kind, probe.address) == ("lmtp", "unix:/run/dovecot/lmtp")
+@pytest.mark.parametrize("imap", ["0", "1"])
+def test_dovecot_is_asked_apart_from_its_clients_whatever_protocols_are_on(render: Render, imap: str) -> None:
+    probe = render(ENABLE_IMAP=imap).services["dovecot"].ready.probe
+    assert (probe.kind, probe.address) == ("imap", "inet:127.0.0.1:10030")
 
 
 @pytest.mark.parametrize(
