@@ -21,9 +21,8 @@ FINGERPRINT: Final = f"{DIRECTORY}/in-use.sha256"
 _LINKS: Final[tuple[tuple[str, str, Callable[[Settings], bool]], ...]] = (
     ("/var/log/fail2ban.log", "mail/fail2ban.log", lambda settings: settings.enable_fail2ban),
     ("/var/log/supervisor/rspamd.log", "../mail/rspamd.log", lambda settings: settings.enable_rspamd),
-    ("/usr/lib/dovecot/sieve-pipe/rspamc", "/usr/bin/rspamc", lambda settings: settings.rspamd_learn),
 )
-"""Logs that users look for in the log volume, by the names of daemons and dmsinit; what Sieve scripts may call."""
+"""Logs that users look for in the log volume, by the names of daemons and dmsinit."""
 
 
 def build(inputs: Inputs, templates: Templates, root: Root) -> tuple[Stage, Findings]:

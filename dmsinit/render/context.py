@@ -15,6 +15,7 @@ from dmsinit.render.fetchmail import Servers, servers_of
 from dmsinit.render.host import Host, nameservers, qualified_name
 from dmsinit.render.networks import Networks
 from dmsinit.render.paths import VOLUME, Root
+from dmsinit.render.sieve import Programs, programs
 from dmsinit.render.texts import Findings
 from dmsinit.render.tls import Choice
 from dmsinit.settings import Settings, SettingsRefused, load
@@ -45,6 +46,8 @@ class Inputs:
     """What the watched files looked like just before they were read."""
     polled_because: str = ""
     """Why the kernel does not report all changes of them, so that they are polled; "" when it does."""
+    sieve: Programs = field(default_factory=Programs)
+    """What users' Sieve scripts may call."""
     port_25_proxied: bool = False
     """Whether the user lets port 25 speak the PROXY protocol, so that it has no answer for who does not."""
 
@@ -71,6 +74,7 @@ class Inputs:
             "watched": self.watched,
             "polled_because": self.polled_because,
             "port_25_proxied": self.port_25_proxied,
+            "sieve": self.sieve,
         }
 
 
@@ -137,8 +141,15 @@ def gather(
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), servers, tuple(problems), tuple(warnings), loaded.notes,
-        observed, snapshot, polled_because, _port_25_proxied(root),
+        observed, snapshot, polled_because, _programs(settings, volume, root), _port_25_proxied(root),
     )  # fmt: skip
+
+
+def _programs(settings: Settings, volume: Volume, root: Root) -> Programs:
+    owners = settings.account_provisioner == "LDAP" and any(
+        name in ("uid", "gid") for _, name in settings.dovecot_user_attrs
+    )
+    return programs(volume.accounts, ldap_owners=owners, root=root)
 
 
 def _nobody_stores(volume: Volume) -> Problem:

@@ -248,7 +248,8 @@ def _sievec(script: str) -> _Checker:
         script,
         lambda directory: [
             "sievec",
-            *_may_edit_headers(directory),
+            "-x",
+            _global_extensions(directory),
             "-c",
             directory + DOVECOT_CONF,
             "-d",
@@ -260,7 +261,7 @@ def _sievec(script: str) -> _Checker:
     )
 
 
-def _may_edit_headers(directory: str) -> list[str]:
+def _global_extensions(directory: str) -> str:
     """Return what lets sievec(1) compile as Dovecot does: `sieve_global_extensions` is nothing that it reads."""
     texts = []
     for name in ("conf.d/90-sieve.conf", "local.conf"):
@@ -270,7 +271,7 @@ def _may_edit_headers(directory: str) -> list[str]:
         except FileNotFoundError:
             continue
     found = re.findall(r"^\s*editheader\s*=\s*(\w+)", "\n".join(texts), re.MULTILINE)
-    return ["-x", "+editheader"] if found and found[-1] == "yes" else []
+    return "+vnd.dovecot.pipe +vnd.dovecot.filter" + (" +editheader" if found and found[-1] == "yes" else "")
 
 
 _CHECKERS: Final = (

@@ -13,6 +13,7 @@ import pytest
 from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
 from tests.image.peers import Peer, names
+from tests.image.sieve import managesieve
 
 ANNA, BOB = f"anna@{DOMAIN}", f"bob@{DOMAIN}"
 OUTSIDE = "rita@outside.test"
@@ -68,7 +69,8 @@ def rspamd(containers: Containers, config: Path, zone: Peer) -> Iterator[Server]
         "rspamd/custom-commands.conf": "set-option-for-module greylist timeout 7min\nfrobnicate x\n",
     }
     environment = {
-        **RSPAMD, "RSPAMD_LEARN": "1", "SPAM_SUBJECT": "'[SPAM] '", "CLAMAV_MESSAGE_SIZE_LIMIT": "42M",
+        **RSPAMD, "RSPAMD_LEARN": "1", "ENABLE_MANAGESIEVE": "1", "SPAM_SUBJECT": "'[SPAM] '",
+        "CLAMAV_MESSAGE_SIZE_LIMIT": "42M",
         "RSPAMD_HFILTER_HOSTNAME_UNKNOWN_SCORE": "7",
     }  # fmt: skip
     server = containers.start(files, config, environment=environment, options=[f"--dns={zone.address}"])
@@ -187,6 +189,39 @@ def move(imap: imaplib.IMAP4, source: str, target: str) -> None:
     assert numbers
     answer = imap._simple_command("MOVE", numbers[-1].decode(), target)  # imaplib has no MOVE
     assert answer[0] == "OK"
+
+
+ATTACK = """require ["vnd.dovecot.pipe", "copy"];
+pipe :copy "rspamc" ["-h", "127.0.0.1:11334", "-e", "/bin/sh -c 'id > /tmp/owned'", "symbols"];
+"""
+
+
+def test_learning_lends_users_no_program(rspamd: Server) -> None:
+    """What moving mail calls is not there for users' scripts: not when they are uploaded, nor when they are there."""
+    with managesieve(rspamd, BOB) as session:
+        refusal = session.put("attack", ATTACK)
+    assert refusal.startswith(b"NO")
+    assert b"vnd.dovecot.pipe" in refusal
+    rspamd.checked("sh", "-c", f"cat > /tmp/attack <<'END'\n{ATTACK}END\nchmod 644 /tmp/attack")
+    home = f"/var/mail/{DOMAIN}/bob/home/.dovecot.sieve"
+    rspamd.checked("install", "-o", "docker", "-g", "docker", "/tmp/attack", home)
+    deliver(rspamd, letter(BOB, "an attack", OUTSIDE), BOB)
+    assert rspamd.receive(BOB, "an attack")
+    rspamd.checked("rm", home)
+    assert rspamd.run("test", "-e", "/tmp/owned").code == 1
+    for kind in ("spam", "ham"):
+        for suffix in ("sieve", "svbin"):
+            rspamd.checked("test", "-s", f"/usr/lib/dovecot/sieve-pipe/learn-{kind}.{suffix}")
+    assert rspamd.run("test", "-e", "/usr/lib/dovecot/sieve-pipe/rspamc").code == 1
+
+
+def test_the_door_to_rspamd_opens_for_learning_only(rspamd: Server) -> None:
+    for words in (["symbols"], ["-e", "/bin/sh -c 'id > /tmp/owned'", "symbols"], ["fuzzy_add"], []):
+        refusal = rspamd.run("/usr/local/bin/rspamd-learn", *words, stdin="Subject: x\n\nbody\n")
+        assert refusal.code == 64
+    learned = ["--exec", "/bin/sh -c 'id > /tmp/owned'", "--key", "/etc/shadow", "learn_spam"]
+    rspamd.run("/usr/local/bin/rspamd-learn", *learned, stdin="Subject: x\n\nbody\n")
+    assert rspamd.run("test", "-e", "/tmp/owned").code == 1
 
 
 def test_the_web_interface_wants_a_password(rspamd: Server) -> None:

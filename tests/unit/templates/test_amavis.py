@@ -172,15 +172,15 @@ def test_new_hosted_domains_reach_amavis(render: Render) -> None:
 
 def test_moved_mail_teaches_spamassassin_as_amavis(render: Render) -> None:
     rendered = render(ENABLE_SPAMASSASSIN="1")
-    found = rendered.dovecot("conf.d/95-learn-spamassassin.conf")
+    found = rendered.dovecot("conf.d/95-learn.conf")
     assert found["protocol imap/mail_plugins/imap_sieve"] == "yes"
     for kind, place in (("spam", "mailbox Junk"), ("ham", "imapsieve_from Junk")):
-        path = found[f"{place}/sieve_script learn-{kind}-spamassassin/path"]
+        path = found[f"{place}/sieve_script learn-{kind}/path"]
         assert f'pipe :copy "spamassassin-learn-{kind}";' in rendered.lines(path)
         service = f"service spamassassin-learn-{kind}"
         assert found[f"{service}/user"] == "amavis"
         assert found[f"{service}/executable"].split() == ["script", "/usr/local/bin/spamassassin-learn", kind]
-        assert found[f"{service}/unix_listener sieve-pipe/spamassassin-learn-{kind}/user"] == "docker"
+        assert found[f"{service}/unix_listener sieve-learn/spamassassin-learn-{kind}/user"] == "docker"
     assert rendered.files["/usr/local/bin/spamassassin-learn"].mode == 0o755
     assert not [path for path in render().files if "learn" in path]
 

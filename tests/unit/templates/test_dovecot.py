@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import FQDN, Render, System
+from .conftest import FQDN, HASH, Render, System
 
 
 def test_protocols(render: Render) -> None:
@@ -204,7 +204,43 @@ def test_sieve(render: Render) -> None:
     assert found["sieve_script before/path"] == "/usr/lib/dovecot/sieve-global/before"
     assert found["sieve_script after/path"] == "/usr/lib/dovecot/sieve-global/after"
     assert found["sieve_script personal/active_path"] == "~/.dovecot.sieve"
-    for extension in ("special-use", "vnd.dovecot.pipe", "vnd.dovecot.filter"):
-        assert found[f"sieve_extensions/{extension}"] == "yes"
+    assert found["sieve_extensions/special-use"] == "yes"
+    for extension in ("vnd.dovecot.pipe", "vnd.dovecot.filter"):
+        assert found[f"sieve_extensions/{extension}"] == "no"
+        assert found[f"sieve_global_extensions/{extension}"] == "yes"
     assert found["sieve_global_extensions/editheader"] == "no"
     assert {"/usr/lib/dovecot/sieve-pipe", "/usr/lib/dovecot/sieve-filter"} <= render().directories.keys()
+
+
+def test_users_scripts_may_call_the_administrators_programs(system: System) -> None:
+    system.volume("sieve-pipe/archive", "#!/bin/sh\n")
+    system.volume("sieve-filter/.gitkeep", "")
+    found = system.render().dovecot("conf.d/90-sieve.conf")
+    assert found["sieve_extensions/vnd.dovecot.pipe"] == "yes"
+    assert "sieve_global_extensions/vnd.dovecot.pipe" not in found
+    assert found["sieve_extensions/vnd.dovecot.filter"] == "no"
+
+
+def test_lmtp_is_not_root_unless_mailboxes_have_several_owners(system: System) -> None:
+    system.volume("sieve-pipe/archive", "#!/bin/sh\n")
+    rendered = system.render()
+    assert rendered.dovecot("conf.d/10-master.conf")["service lmtp/user"] == "docker"
+    assert "protocol lmtp/sieve_pipe_bin_dir" not in rendered.dovecot("conf.d/90-sieve.conf")
+    for accounts, settings in (
+        (f"anna@example.test|{HASH}|userdb_uid=6001\n", ""),
+        (f"anna@example.test|{HASH}\n", "userdb static {\n  fields {\n    uid = 6001\n  }\n}\n"),
+        (f"anna@example.test|{HASH}\n", "mail_uid = 6001\n"),
+        (f"anna@example.test|{HASH}\n", "service lmtp {\n  user = root\n}\n"),
+    ):
+        system.volume("postfix-accounts.cf", accounts)
+        system.volume("dovecot.cf", settings)
+        rendered = system.render()
+        assert "service lmtp/user" not in rendered.dovecot("conf.d/10-master.conf"), settings
+        found = rendered.dovecot("conf.d/90-sieve.conf")
+        assert found["protocol lmtp/sieve_pipe_bin_dir"] == ""
+        assert found["service sieve-pipe-archive/user"] == "docker"
+
+
+def test_settings_about_something_else_leave_lmtp_as_it_is(system: System) -> None:
+    system.volume("dovecot.cf", "# mail_uid = 6001\nservice auth {\n  user = root\n}\nlog_path = /uid\n")
+    assert system.render().dovecot("conf.d/10-master.conf")["service lmtp/user"] == "docker"

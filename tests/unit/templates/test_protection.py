@@ -56,7 +56,7 @@ def test_lines_of_rspamd(render: Render, environment: dict[str, str], name: str,
 
 
 def test_learning_needs_its_setting(render: Render) -> None:
-    scripts = {"/usr/lib/dovecot/sieve-pipe/learn-spam.rspamd.sieve", "/etc/dovecot/conf.d/95-learn-rspamd.conf"}
+    scripts = {"/usr/lib/dovecot/sieve-pipe/learn-spam.sieve", "/etc/dovecot/conf.d/95-learn.conf"}
     assert not scripts & render(**RSPAMD).files.keys()
     assert scripts <= render(**RSPAMD, RSPAMD_LEARN="1").files.keys()
     assert not scripts & render(**RSPAMD, RSPAMD_LEARN="1", SMTP_ONLY="1").files.keys()
