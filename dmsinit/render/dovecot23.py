@@ -8,9 +8,8 @@ text (`%u`, `$mail_plugins`). Here all lines are told at once. The table is that
 import re
 from typing import Final
 
+from dmsinit.base.dovecot_fields import GUIDE, LOCATION_KEYS
 from dmsinit.problem import Problem
-
-GUIDE: Final = "https://doc.dovecot.org/latest/installation/upgrade/2.3-to-2.4.html"
 
 RENAMED: Final = {
     "acl_anyone": "imap_acl_allow_anyone",
@@ -73,15 +72,6 @@ REPLACED: Final = {
     "verbose_ssl": "log_debug = category=ssl",
 }
 """What became something else: an example of it."""
-
-_LOCATION_KEYS: Final = {
-    "INDEX": "mail_index_path",
-    "CONTROL": "mail_control_path",
-    "INBOX": "mail_inbox_path",
-    "ALT": "mail_alt_path",
-    "LAYOUT": "mailbox_list_layout",
-    "DIRNAME": "mailbox_directory_name",
-}
 
 _VARIABLES: Final = {
     "u": "%{user}",
@@ -199,8 +189,8 @@ def _location(value: str) -> str:
     lines = [f"mail_driver = {driver}", f"mail_path = {_new_variables(path)}"]
     for option in options:
         key, _, text = option.partition("=")
-        if key in _LOCATION_KEYS:
-            lines.append(f"{_LOCATION_KEYS[key]} = {_new_variables(text)}")
+        if key in LOCATION_KEYS:
+            lines.append(f"{LOCATION_KEYS[key]} = {_new_variables(text)}")
     return " and ".join(lines)
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dmsinit.settings.field import Choice, FilePath, Flag, Same, Section, Text, Words
-from dmsinit.settings.kinds import Pairs, YesNo
+from dmsinit.settings.kinds import Filter, Pairs, YesNo
 
 _LDAP: Final = "ACCOUNT_PROVISIONER=LDAP"
 _SASLAUTHD: Final = "ENABLE_SASLAUTHD=1"
@@ -41,19 +41,20 @@ class DovecotLdap(Section):
     dovecot_dn = Text(Same("LDAP_BIND_DN"), "Who asks the directory.", when=_LDAP, free=True)
     dovecot_dnpass = Text(Same("LDAP_BIND_PW"), "Password of DOVECOT_DN.", when=_LDAP, secret=True)
     dovecot_tls = YesNo("no", "Use STARTTLS towards the directory.", when=_LDAP)
-    dovecot_userdb_ldap_filter = Text("", "Which entry is the mailbox of a user." + _SHIPPED, when=_LDAP, free=True)
-    dovecot_passdb_ldap_filter = Text(
+    dovecot_userdb_ldap_filter = Filter("", "Which entry is the mailbox of a user." + _SHIPPED, when=_LDAP, free=True)
+    dovecot_passdb_ldap_filter = Filter(
         Same("DOVECOT_USERDB_LDAP_FILTER"), "Which entry is the login of a user." + _SHIPPED, when=_LDAP, free=True
     )
     dovecot_auth_bind = YesNo("no", "Check passwords by binding as the user; becomes `passdb_ldap_bind`.", when=_LDAP)
     dovecot_default_pass_scheme = Text("SSHA", "Scheme of passwords without a prefix.", when=_LDAP, one_word=True)
     dovecot_user_attrs = Pairs(
         "mailHomeDirectory=home,mailUidNumber=uid,mailGidNumber=gid,mailStorageDirectory=mail",
-        "Which attributes make a mailbox; becomes the userdb fields.", when=_LDAP, on_error="warn",
+        "Which attributes make a mailbox; becomes the userdb fields. Templates of Dovecot 2.3 are translated.",
+        when=_LDAP,
     )  # fmt: skip
     dovecot_pass_attrs = Pairs(
         "uniqueIdentifier=user,userPassword=password", "Which attributes make a login; becomes the passdb fields.",
-        when=_LDAP, on_error="warn",
+        when=_LDAP,
     )  # fmt: skip
 
 

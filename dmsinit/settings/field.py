@@ -131,6 +131,10 @@ class Field(ABC, Generic[T]):
         """Return the text by which /etc/dms-settings shows a value."""
         return text
 
+    def remark(self, text: str) -> tuple[str, str]:
+        """Return what to tell of a text that is read, but not as it is written: cause and remedy, or empty texts."""
+        return "", ""
+
     def quote(self, text: str) -> str:
         """Return a value for a message; that of a secret is never repeated."""
         if self.secret:

@@ -4,17 +4,13 @@ Each says what to write instead; where the old value has a meaning today, it is 
 variable that replaced it is empty.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from types import MappingProxyType
 from typing import Final
 
+from dmsinit.base.dovecot_fields import modern_variables
 from dmsinit.problem import Problem
-
-_LEGACY_VARIABLE: Final = re.compile(r"%([LU]?)([und])(?![a-z{])")
-_LEGACY_NAMES: Final = {"u": "user", "n": "user | username", "d": "user | domain"}
-_LEGACY_CASES: Final = {"": "", "L": " | lower", "U": " | upper"}
 
 
 class Severe(Problem):
@@ -44,11 +40,6 @@ class Former:
         """Return what to tell a user who set this name; `meaning`: what its value was translated to."""
         remedy = self.remedy if meaning or not self.target else f"remove it, or {self.remedy}"
         return (Severe if self.loud and meaning else Problem)(name, self.status, remedy)
-
-
-def modern_filter(text: str) -> str:
-    """Return an LDAP filter with Dovecot 2.3's %u, %n and %d (also %Lu …) in the notation of 2.4."""
-    return _LEGACY_VARIABLE.sub(lambda found: f"%{{{_LEGACY_NAMES[found[2]]}{_LEGACY_CASES[found[1]]}}}", text)
 
 
 def _with_scheme(text: str) -> str:
@@ -96,11 +87,11 @@ FORMER: Final[Mapping[str, Former]] = MappingProxyType({
     ),
     "DOVECOT_USER_FILTER": Former(
         "string", "", "is deprecated", "write DOVECOT_USERDB_LDAP_FILTER, with %{user} for %u",
-        target="DOVECOT_USERDB_LDAP_FILTER", translate=modern_filter,
+        target="DOVECOT_USERDB_LDAP_FILTER", translate=modern_variables,
     ),
     "DOVECOT_PASS_FILTER": Former(
         "string", "DOVECOT_USER_FILTER", "is deprecated", "write DOVECOT_PASSDB_LDAP_FILTER, with %{user} for %u",
-        target="DOVECOT_PASSDB_LDAP_FILTER", translate=modern_filter,
+        target="DOVECOT_PASSDB_LDAP_FILTER", translate=modern_variables,
     ),
     "SASL_PASSWD": Former(
         "string", "", "was removed in v12", "write RELAY_USER and RELAY_PASSWORD, or use postfix-sasl-password.cf",

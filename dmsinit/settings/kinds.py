@@ -3,11 +3,14 @@
 import re
 from typing import Final, Unpack
 
+from dmsinit.base import dovecot_fields
 from dmsinit.settings.field import Choice, Fault, Field, Options, Text, check_printable, quoted
 
 _UNIT_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNIT_POWER: Final[dict[str, int]] = {"": 0, "K": 1, "M": 2, "G": 3}
 _SIZE: Final = re.compile(r"([0-9]{1,15})([KMG]?)", re.IGNORECASE | re.ASCII)
+_ITEM: Final = re.compile(r"(?:%\{[^}]*\}|[^,])+")
+"""An item of a list with commas; those within an expression do not separate."""
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd]?)", re.ASCII)
 
 
@@ -81,7 +84,10 @@ class Duration(Field[float]):
 
 
 class Pairs(Field[tuple[tuple[str, str], ...]]):
-    """A list `ldapattribute=dovecotfield,…` as Dovecot 2.3 wrote it."""
+    """A list `ldapattribute=dovecotfield,…` as Dovecot 2.3 wrote it, also with templates; see `dovecot_fields`.
+
+    Its value are the fields of Dovecot 2.4 with their values, such as `("home", "%{ldap:mailHomeDirectory}")`.
+    """
 
     kind = "list"
 
@@ -91,16 +97,42 @@ class Pairs(Field[tuple[tuple[str, str], ...]]):
 
     def parse(self, text: str) -> tuple[tuple[str, str], ...]:
         check_printable(text)
-        pairs = []
-        for item in filter(None, map(str.strip, text.split(","))):
-            attribute, equals, name = item.partition("=")
-            if not (attribute.strip() and equals and name.strip()):
-                raise Fault(f"holds {quoted(item)}", "write pairs ldapattribute=dovecotfield, separated by commas")
-            pairs.append((attribute.strip(), name.strip()))
+        pairs: list[tuple[str, str]] = []
+        for item in map(str.strip, _ITEM.findall(text)):
+            attribute, equals, rest = (part.strip() for part in item.partition("="))
+            name, _, template = (part.strip() for part in rest.partition("="))
+            if not (equals and name and (attribute or template)) or attribute[:1] in ("@", "!"):
+                remedy = "write pairs ldapattribute=dovecotfield, separated by commas"
+                raise Fault(f"holds {quoted(item)}", remedy)
+            try:
+                pairs += dovecot_fields.attribute(attribute, name, template).items()
+            except dovecot_fields.Untranslatable as reason:
+                raise Fault(f"holds {quoted(item)}, which Dovecot 2.4 does not know", str(reason)) from None
         return tuple(pairs)
 
     def canonical(self, text: str, value: tuple[tuple[str, str], ...]) -> str:
-        return ",".join(f"{attribute}={name}" for attribute, name in value)
+        return ",".join(map(str.strip, _ITEM.findall(text)))
+
+    def remark(self, text: str) -> tuple[str, str]:
+        names = {item.partition("=")[2].strip() for item in map(str.strip, _ITEM.findall(text))}
+        new = {name for name, _ in self.parse(text)}
+        if names - {"mail"} <= new:
+            return "", ""
+        read = ", ".join(f"{name} = {value}" for name, value in self.parse(text))
+        return f"is read as {read} for Dovecot 2.4", "check that this is what you mean"
+
+
+class Filter(Text):
+    """An LDAP filter for Dovecot; variables of Dovecot 2.3, which are plain text today, are translated."""
+
+    def parse(self, text: str) -> str:
+        return dovecot_fields.modern_variables(super().parse(text))
+
+    def remark(self, text: str) -> tuple[str, str]:
+        new = self.parse(text)
+        if new == text:
+            return "", ""
+        return f"has variables of Dovecot 2.3 and is read as {quoted(new)}", "write that instead"
 
 
 class Listen(Text):

@@ -130,6 +130,9 @@ class _Loading:
                 self._set(field, "", "default", value=field.fallback)
         else:
             self._set(field, text, source, value=value)
+            cause, remedy = field.remark(text) if source != "alias" else ("", "")
+            if cause:
+                self.warnings.append(Problem(where, f"{field.quote(text)} {cause}", remedy))
 
     def _set(self, field: Field[Any], text: str, source: str, *, value: Any) -> None:
         self.values[field.name] = value

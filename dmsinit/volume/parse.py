@@ -8,6 +8,7 @@ what the daemon would do anyway. A message never quotes anything behind a `|` or
 import re
 from typing import Final
 
+from dmsinit.base import dovecot_fields
 from dmsinit.volume.files import ACCOUNTS, ALIASES, MASTERS, QUOTAS, Findings, Line
 from dmsinit.volume.model import Account, Alias, Master
 from dmsinit.volume.names import why_no_alias, why_no_login, why_no_master, why_no_recipient
@@ -53,7 +54,19 @@ def _account(number: int, text: str, findings: Findings) -> Account | None:
     secret, _, extra = rest.partition("|")
     if not _check_hash(ACCOUNTS, number, address, bar, secret.strip(), findings):
         return None
-    return Account(address, secret.strip(), extra.strip())
+    return Account(address, secret.strip(), _extra(number, address, extra.strip(), findings))
+
+
+def _extra(number: int, address: str, text: str, findings: Findings) -> str:
+    """Return the third column for Dovecot 2.4: what it does not know, it would ignore."""
+    if "userdb_" not in text:
+        return text
+    translation = dovecot_fields.translate(text, address)
+    for old, new in translation.changed.items():
+        findings.warn(ACCOUNTS, number, f"{old} is Dovecot 2.3 syntax and is read as {new}", "write that instead")
+    for old, new in translation.refused.items():
+        findings.error(ACCOUNTS, number, f"{old} is Dovecot 2.3 syntax, which Dovecot 2.4 ignores", new)
+    return translation.text
 
 
 def _check_hash(name: str, number: int, login: str, bar: str, secret: str, findings: Findings) -> bool:

@@ -12,6 +12,7 @@ WORKING = ("o'neil", "a=b", "a&b", "a#b$c^d`e{f}g~h", ".dot.")
 """Local parts that need something of Postfix, Dovecot or a table; together all characters that a name may have."""
 USELESS = ("x+tag", "a%b", "élodie", "a!b", "a?b", "-a", "a b", "../x", "a/b", "a;b")
 """Local parts with which something does not work, whatever is configured."""
+OF_2_3 = "userdb_mail=maildir:/var/mail/former/%d/%n userdb_quota_rule=*:storage=1G"
 MASTERS = ("Admin", "o'neil")
 
 ANNA = f"anna@{DOMAIN}"
@@ -52,7 +53,8 @@ def test_environment_as_env_files_and_compose_lists_give_it(
 def named(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose accounts have unusual names."""
     files = {
-        "postfix-accounts.cf": "".join(account(f"{name}@{DOMAIN}") for name in ("anna", *USELESS, *WORKING)),
+        "postfix-accounts.cf": "".join(account(f"{name}@{DOMAIN}") for name in ("anna", *USELESS, *WORKING))
+        + account(f"old@{DOMAIN}").replace("\n", f"|{OF_2_3}\n"),
         "postfix-virtual.cf": f"o'sales@{DOMAIN} o'neil@{DOMAIN}\n",
         "dovecot-quotas.cf": "".join(f"{name}@{DOMAIN}:5M\n" for name in WORKING),
         "dovecot-masters.cf": "".join(account(name) for name in MASTERS),
@@ -80,6 +82,18 @@ def test_a_name_that_is_accepted_works_everywhere(named: Server, name: str) -> N
     assert [row["limit"] for row in quota if row["type"] == "STORAGE"] == [str(5 * 1024)]
 
 
+def test_a_mailbox_and_a_quota_in_the_words_of_dovecot_2_3_are_where_they_were(named: Server) -> None:
+    address = f"old@{DOMAIN}"
+    named.send(address, "to the old place")
+    named.receive(address, "to the old place")
+    assert named.run("test", "-d", f"/var/mail/former/{DOMAIN}/old/cur").code == 0
+    assert named.run("test", "-d", f"/var/mail/{DOMAIN}/old/cur").code == 1
+    quota = named.json("doveadm", "-f", "json", "quota", "get", "-u", address)
+    assert [row["limit"] for row in quota if row["type"] == "STORAGE"] == [str(1024 * 1024)]
+    for field in OF_2_3.split():
+        assert f"{field} is Dovecot 2.3 syntax and is read as" in named.log()
+
+
 def test_an_alias_with_an_apostrophe_leads_to_its_account(named: Server) -> None:
     named.send(f"o'sales@{DOMAIN}", "to sales")
     named.receive(f"o'neil@{DOMAIN}", "to sales", "Trash")
@@ -95,7 +109,7 @@ def test_names_that_cannot_work_are_reported_with_their_lines_and_not_hosted(nam
     for line, name in enumerate(USELESS, 2):
         assert f"postfix-accounts.cf:{line}: {name}@{DOMAIN} cannot be the name of an account" in log
     listed = named.checked("doveadm", "user", "*").split()
-    assert set(listed) == {f"{name}@{DOMAIN}" for name in ("anna", *WORKING)} | {f"o'sales@{DOMAIN}"}
+    assert set(listed) == {f"{name}@{DOMAIN}" for name in ("anna", "old", *WORKING)} | {f"o'sales@{DOMAIN}"}
     with named.smtp(25) as smtp:
         smtp.mail("")
         for name in ("x+tag", "a%b", "a!b", "-a", "a?b"):

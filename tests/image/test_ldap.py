@@ -51,6 +51,39 @@ def server(containers: Containers, directory: str, tmp_path_factory: pytest.Temp
     server.remove()
 
 
+@pytest.fixture(scope="module")
+def templated(containers: Containers, directory: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose fields and filters are written for Dovecot 2.3."""
+    environment = {
+        "ACCOUNT_PROVISIONER": "LDAP",
+        "LDAP_SERVER_HOST": directory,
+        "LDAP_SEARCH_BASE": PEOPLE,
+        "LDAP_BIND_DN": "cn=admin,dc=example,dc=test",
+        "LDAP_BIND_PW": BIND_PASSWORD,
+        "DOVECOT_USERDB_LDAP_FILTER": "(mail=%u)",
+        "DOVECOT_USER_ATTRS": (
+            "=home=/var/mail/homes/%{ldap:mail},=mail=maildir:/var/mail/by-name/%n,=uid=5000,=gid=5000"
+        ),
+        "DOVECOT_PASS_ATTRS": "=user=%{ldap:mail},userPassword=password",
+        "ENABLE_AMAVIS": "0",
+    }
+    server = containers.start({}, tmp_path_factory.mktemp("templated"), environment=environment).wait_until_up()
+    yield server
+    server.remove()
+
+
+def test_attributes_written_for_dovecot_2_3_lead_to_the_same_mailbox(templated: Server) -> None:
+    fields = dict(line.split("\t") for line in templated.checked("doveadm", "user", ANNA).splitlines() if "\t" in line)
+    assert fields["mail_path"] == "/var/mail/by-name/anna"
+    assert (fields["mail_driver"], fields["home"], fields["uid"]) == ("maildir", f"/var/mail/homes/{ANNA}", "5000")
+    templated.send(ANNA, "to the old place", port=587, login=ANNA)
+    templated.receive(ANNA, "to the old place")
+    assert templated.run("test", "-d", "/var/mail/by-name/anna/cur").code == 0
+    log = templated.log()
+    assert "DOVECOT_USERDB_LDAP_FILTER: '(mail=%u)' has variables of Dovecot 2.3" in log
+    assert "DOVECOT_USER_ATTRS:" in log
+
+
 def look_up(server: Server, key: str, table: str) -> str:
     return server.run("postmap", "-q", key, f"ldap:/etc/postfix/ldap-{table}.cf").output.strip()
 

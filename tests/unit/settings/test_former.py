@@ -2,8 +2,8 @@
 
 import pytest
 
+from dmsinit.base.dovecot_fields import modern_variables
 from dmsinit.settings import FIELDS, FORMER, Severe
-from dmsinit.settings.former import modern_filter
 
 
 def test_targets_exist_and_names_are_distinct() -> None:
@@ -23,7 +23,7 @@ def test_targets_exist_and_names_are_distinct() -> None:
     ],
 )
 def test_filters_in_the_notation_of_dovecot_2_4(old: str, new: str) -> None:
-    assert modern_filter(old) == new
+    assert modern_variables(old) == new
 
 
 def test_complaint_without_a_meaning_advises_removal() -> None:

@@ -50,9 +50,10 @@ def test_bare_durations() -> None:
 
 
 def test_pairs() -> None:
-    assert Sample.pairs.parse("a=home, b = uid,") == (("a", "home"), ("b", "uid"))
-    assert Sample.pairs.canonical("", (("a", "home"), ("b", "uid"))) == "a=home,b=uid"
-    for text in ("a", "=home", "a=", "a=b,c"):
+    assert Sample.pairs.parse("a=home, b = uid,") == (("home", "%{ldap:a}"), ("uid", "%{ldap:b}"))
+    assert Sample.pairs.canonical(" a=home, b=uid,", ()) == "a=home,b=uid"
+    assert Sample.pairs.remark("a=home, b = uid, c=mail") == ("", "")
+    for text in ("a", "=home", "a=", "a=b,c", "@a=b", "=a=%$"):
         with pytest.raises(Fault):
             Sample.pairs.parse(text)
 

@@ -140,7 +140,7 @@ def test_values_have_types() -> None:
     assert (settings.update_check_interval, settings.dms_config_poll) == (7200, 0.5)
     assert (settings.sa_kill, settings.amavis_loglevel, settings.srs_secret) == (-3.5, -3, ("a", "b"))
     assert settings.clamav_message_size_limit.si_bytes == 42_000_000
-    assert settings.dovecot_pass_attrs == (("uid", "user"), ("pw", "password"))
+    assert settings.dovecot_pass_attrs == (("user", "%{ldap:uid}"), ("password", "%{ldap:pw}"))
     assert settings.effective()["UPDATE_CHECK_INTERVAL"] == "2h"
 
 
@@ -314,6 +314,31 @@ def test_one_dir_changes_nothing() -> None:
 def test_problem_of_a_former_name_is_told_under_that_name() -> None:
     result = refused(DOVECOT_HOSTS="a\x07.test", ACCOUNT_PROVISIONER="LDAP")
     assert [problem.where for problem in result.problems] == ["DOVECOT_HOSTS"]
+
+
+# Syntax of Dovecot 2.3
+
+
+def test_attributes_with_templates_are_translated_and_reported() -> None:
+    result = loaded(
+        ACCOUNT_PROVISIONER="LDAP", LDAP_SERVER_HOST="ldap://x", DOVECOT_PASS_ATTRS="=user=%{ldap:mail},=uid=5000"
+    )
+    assert result.settings.dovecot_pass_attrs == (("user", "%{ldap:mail}"), ("uid", "5000"))
+    assert "user = %{ldap:mail}" in told(result, "DOVECOT_PASS_ATTRS").cause
+
+
+def test_attributes_that_dovecot_2_4_does_not_know_end_the_start_instead_of_opening_another_mailbox() -> None:
+    error = refused(ACCOUNT_PROVISIONER="LDAP", DOVECOT_USER_ATTRS="mailQuota=quota_rule,x=home")
+    assert [problem.where for problem in error.problems] == ["DOVECOT_USER_ATTRS"]
+    assert "quota_storage_size" in error.problems[0].remedy
+    assert told(loaded(DOVECOT_USER_ATTRS="mailQuota=quota_rule"), "DOVECOT_USER_ATTRS")
+
+
+def test_filters_with_variables_of_2_3_are_translated_and_reported() -> None:
+    result = loaded(DOVECOT_USERDB_LDAP_FILTER="(&(mail=%u)(uid=%n))")
+    assert result.settings.dovecot_userdb_ldap_filter == "(&(mail=%{user})(uid=%{user | username}))"
+    assert told(result, "DOVECOT_USERDB_LDAP_FILTER")
+    assert loaded(DOVECOT_USERDB_LDAP_FILTER="(mail=%{user})").warnings == ()
 
 
 # Files

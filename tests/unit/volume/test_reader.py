@@ -35,7 +35,7 @@ def test_an_empty_or_missing_directory_says_nothing(tmp_path: Path) -> None:
 
 
 def test_accounts_with_comments_blank_lines_and_extra_fields(tmp_path: Path) -> None:
-    extra = "userdb_mail=mbox:/var/mail/x userdb_a=b"
+    extra = "userdb_mail_path=/var/mail/x userdb_a=b"
     text = f"# c\n\n   # indented|x\n  \nanna@hill.test|{HASH}\nbob@x.test|{HASH}|{extra}\n"
     volume = volume_of(tmp_path, accounts=text)
     assert volume.accounts == (Account("anna@hill.test", HASH), Account("bob@x.test", HASH, extra))
@@ -43,6 +43,14 @@ def test_accounts_with_comments_blank_lines_and_extra_fields(tmp_path: Path) -> 
     assert volume.domains == ("hill.test", "x.test")
     assert volume.warnings == ()
     assert volume.present == {"postfix-accounts.cf"}
+
+
+def test_fields_of_dovecot_2_3_are_translated_or_refused_with_their_line(tmp_path: Path) -> None:
+    volume = volume_of(tmp_path, accounts=f"a@x.test|{HASH}|userdb_mail=mbox:/var/mail/%n\n")
+    assert volume.accounts[0].extra == "userdb_mail_driver=mbox userdb_mail_path=/var/mail/a"
+    assert [warning.where for warning in volume.warnings] == ["postfix-accounts.cf:1"]
+    (error,) = errors_of(tmp_path, accounts=f"a@x.test|{HASH}\nb@x.test|{HASH}|userdb_mail=/x\n")
+    assert error.startswith("postfix-accounts.cf:2: userdb_mail=/x is Dovecot 2.3 syntax")
 
 
 def test_all_errors_come_at_once_with_file_and_line_and_without_hashes(tmp_path: Path) -> None:
