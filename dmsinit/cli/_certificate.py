@@ -5,12 +5,12 @@ that clients of this server would trust.
 """
 
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from dmsinit.base.beneath import opened, owner_of
 from dmsinit.base.literal import clean
 
 CONFIG: Final = Path("/tmp/docker-mailserver")  # noqa: S108 - the contract's mount point
@@ -88,13 +88,16 @@ def _openssl(work: Path, *arguments: str) -> None:
 
 def _install(source: Path, target: Path, config: Path, mode: int) -> None:
     """Put a file in place, whole, with the owner of the config volume."""
-    owner = config.stat()
-    for folder in (target.parent.parent, target.parent):
-        if not folder.exists():
-            folder.mkdir(mode=0o755)
-            os.chown(folder, owner.st_uid, owner.st_gid)
-    temporary = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, temporary)
-    os.chmod(temporary, mode)
-    os.chown(temporary, owner.st_uid, owner.st_gid)
-    os.replace(temporary, target)
+    owner, trust, place = config.stat(), owner_of(str(config)), config
+    for name in target.parent.relative_to(config).parts:
+        with opened(str(place), trust) as directory:
+            if directory.make(name, 0o755):
+                directory.own(name, owner.st_uid, owner.st_gid)
+        place /= name
+    with opened(str(place), trust) as folder:
+        temporary = f".{target.name}.new"
+        folder.unlink(temporary)
+        with open(folder.create(temporary), "wb") as file:
+            file.write(source.read_bytes())
+        folder.own(temporary, owner.st_uid, owner.st_gid, mode)
+        folder.rename(temporary, target.name)

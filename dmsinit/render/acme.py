@@ -3,11 +3,10 @@
 import base64
 import binascii
 import json
-import os
 from typing import Any, Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.atomic import replace_file
+from dmsinit.render.atomic import make_directories, replace_file
 from dmsinit.render.paths import Root
 
 STORE: Final = "/etc/letsencrypt/acme.json"
@@ -73,7 +72,7 @@ def _write(entry: dict[str, Any], name: str, root: Root) -> list[Problem]:
         for field, file, mode in (("key", "key.pem", 0o600), ("certificate", "fullchain.pem", 0o644)):
             content = decoded(entry, field)
             if root.read(f"{directory}/{file}") != content:
-                os.makedirs(root(directory), exist_ok=True)
+                make_directories(root(directory))
                 replace_file(root(f"{directory}/{file}"), content, mode=mode)
     except (binascii.Error, TypeError) as error:
         return [Problem(STORE, f"the entry for {name} is damaged: {error}", "let Traefik request it again")]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dmsinit.plan import Certificate
 from dmsinit.problem import Problem
+from dmsinit.render.atomic import correct, make_directories, rename
 from dmsinit.render.paths import Root
 from dmsinit.render.processes import Job, run_all
 from dmsinit.render.tls import Pair
@@ -27,7 +28,7 @@ class Making:
     def __init__(self, fqdn: str, cert: str, key: str, root: Root) -> None:
         self._cert, self._key = root(cert), root(key)
         for path in (self._cert, self._key):
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            make_directories(os.path.dirname(path))
         name = fqdn if len(fqdn) <= _COMMON_NAME_LIMIT else fqdn.split(".")[0][:_COMMON_NAME_LIMIT]
         previous = os.umask(0o077)
         self._job = Job([
@@ -45,9 +46,9 @@ class Making:
             remedy = "set SSL_TYPE=manual with files of your own, or report this"
             return [Problem("SSL_TYPE", f"cannot make a certificate: {outcome.complaint}", remedy)]
         try:
-            os.chmod(f"{self._cert}.new", 0o644)
-            os.replace(f"{self._key}.new", self._key)
-            os.replace(f"{self._cert}.new", self._cert)
+            correct(f"{self._cert}.new", -1, -1, 0o644)
+            rename(f"{self._key}.new", self._key)
+            rename(f"{self._cert}.new", self._cert)
         except OSError as error:
             return [Problem(self._cert, f"cannot be written: {error.strerror}", "make its directory writable")]
         return []

@@ -12,14 +12,29 @@ about to change is noted beforehand (`journal`), so that the daemons concerned s
 import errno
 import json
 import os
-import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from dmsinit.base.beneath import Directory, parent_of
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import previous
-from dmsinit.render.atomic import TEMPORARY_SUFFIX, correct, make_newer, remove, replace_file, replace_link, write_file
+from dmsinit.render.atomic import (
+    TEMPORARY_SUFFIX,
+    Places,
+    correct,
+    make_directories,
+    make_newer,
+    read,
+    remove,
+    remove_tree,
+    rename,
+    replace_file,
+    replace_link,
+    write_file,
+    write_in,
+)
 from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, RENDERED_BEFORE, STAGED, Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile
@@ -63,8 +78,9 @@ class Installer:
         self._mounted = mounted
         self._rendered = root(RENDERED)
         if not os.path.isdir(self._rendered) and os.path.isdir(root(RENDERED_BEFORE)):
-            os.rename(root(RENDERED_BEFORE), self._rendered)  # the last run died between two renames
+            rename(root(RENDERED_BEFORE), self._rendered)  # the last run died between two renames
         self._result = Result()
+        self._places = Places()
         self._kept: set[str] = set()
         self._conflicts: dict[str, bytes] = {}
 
@@ -83,6 +99,10 @@ class Installer:
 
     def install(self) -> Result:
         """Install everything; ProblemsFound when a file cannot be written, with nothing changed."""
+        with self._places:
+            return self._install()
+
+    def _install(self) -> Result:
         for directory in self._stage.directories.values():
             self._make_directory(directory)
         writes = self._decide()
@@ -95,14 +115,14 @@ class Installer:
             self._note()
         except OSError as error:
             for write in writes:
-                remove(write.target + TEMPORARY_SUFFIX)
+                self._discard(write)
             path = str(error.filename or "").removesuffix(TEMPORARY_SUFFIX).removeprefix(self._root.prefix)
             remedy = "make room, or make it writable; nothing was changed"
             raise ProblemsFound([Problem(path, f"cannot be written: {error.strerror}", remedy)]) from error
         for write in writes:
             self._replace(write)
         for path in obsolete:
-            remove(self._root(path))
+            self._delete(path)
         for link, target in self._stage.links.items():
             self._link(link, target)
         self._keep_rendered()
@@ -130,17 +150,15 @@ class Installer:
                 continue
             kind: Kind = "create" if installed is None else "modify"
             target = self._root(path)
-            if installed != content:
+            if installed != content or not self._corrected(target, file):
                 changed = StagedFile(path, content, file.owner, file.group, file.mode)
                 writes.append(_Write(changed, target, kind))
                 self._result.changes[path] = kind
-            else:
-                self._correct_mode(target, file)
         return writes
 
     def _read(self, path: str) -> bytes | None:
         try:
-            return self._root.read(path)
+            return read(self._root(path))
         except OSError:
             return None
 
@@ -180,30 +198,30 @@ class Installer:
         return found
 
     def _prepare(self, write: _Write) -> None:
-        temporary = write.target + TEMPORARY_SUFFIX
+        """Write the new content beside the file. Raises OSError."""
+        uid, gid = self._owner(write.file.path, write.file.owner, write.file.group)
         try:
-            self._write_temporary(write, temporary)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(temporary), exist_ok=True)
-            self._write_temporary(write, temporary)
-        except FileExistsError:
-            remove(temporary)
-            self._write_temporary(write, temporary)
+            directory, name = self._places.of(write.target, make=0o755)
+            temporary = name + TEMPORARY_SUFFIX
+            directory.unlink(temporary)
+            durable = not self._fresh
+            write_in(directory, temporary, write.file.content, write.file.mode, uid=uid, gid=gid, durable=durable)
+            if not self._fresh:
+                make_newer(directory, temporary, name)
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
 
-    def _write_temporary(self, write: _Write, temporary: str) -> None:
-        uid, gid = self._owner(write.file.path, write.file.owner, write.file.group)
-        write_file(temporary, write.file.content, write.file.mode, uid=uid, gid=gid, durable=not self._fresh)
-        if not self._fresh:
-            make_newer(temporary, write.target)
+    def _discard(self, write: _Write) -> None:
+        with suppress(OSError):  # it is overwritten the next time
+            remove(write.target + TEMPORARY_SUFFIX)
 
     def _replace(self, write: _Write) -> None:
         try:
-            os.rename(write.target + TEMPORARY_SUFFIX, write.target)
+            directory, name = self._places.of(write.target)
+            directory.rename(name + TEMPORARY_SUFFIX, name)
         except OSError as error:
-            remove(write.target + TEMPORARY_SUFFIX)
+            self._discard(write)
             self._result.changes.pop(write.file.path, None)
             self._kept.add(write.file.path)
             if error.errno in _NOT_OURS or error.errno == errno.ENOENT:
@@ -212,24 +230,48 @@ class Installer:
                 cause = f"cannot be replaced: {error.strerror}; it stays as it is"
                 self._result.warnings.append(Problem(write.file.path, cause, "move away what stands there"))
 
+    def _delete(self, path: str) -> None:
+        try:
+            remove(self._root(path))
+        except OSError as error:
+            self._result.changes.pop(path, None)
+            cause = f"is no longer part of the configuration, but cannot be deleted: {error.strerror}"
+            self._result.warnings.append(Problem(path, cause, "delete it, or unmount it"))
+
     def _warn_mounted(self, path: str) -> None:
         cause = "is mounted or read-only, so it is used as it is; what dmsinit would write there is not in force"
         remedy = f"compare it with {RENDERED}{path}; prefer the override files of the config volume"
         self._result.warnings.append(Problem(path, cause, remedy))
 
-    def _correct_mode(self, target: str, file: StagedFile) -> None:
-        uid, gid = self._owner(file.path, file.owner, file.group)
-        correct(target, uid, gid, file.mode)
+    def _corrected(self, target: str, file: StagedFile) -> bool:
+        """Give a file that needs no new content its owner and mode; False where only a new file can have them."""
+        try:
+            correct(target, *self._owner(file.path, file.owner, file.group), file.mode)
+        except OSError as error:
+            return error.errno in _NOT_OURS
+        return True
 
     def _make_directory(self, directory: StagedDirectory) -> None:
-        target = self._root(directory.path)
-        uid, gid = self._owner(directory.path, directory.owner, directory.group)
+        ids = self._owner(directory.path, directory.owner, directory.group)
         try:
-            os.makedirs(target, exist_ok=True)
-            correct(target, uid, gid, directory.mode)
+            with parent_of(self._root(directory.path), make=0o755) as (parent, name):
+                if self._leads_elsewhere(parent, name, directory.path):
+                    parent.unlink(name)
+                parent.make(name)
+            correct(self._root(directory.path), *ids, directory.mode)
         except OSError as error:
             cause = f"cannot be made: {error.strerror}"
             self._result.warnings.append(Problem(directory.path, cause, "make its parent writable"))
+
+    def _leads_elsewhere(self, parent: Directory, name: str, path: str) -> bool:
+        """Return whether there is a link that another user may have made, and warn of it."""
+        try:
+            parent.link_to_follow(name)
+        except OSError as error:
+            cause = f"{error.strerror}; a directory took its place"
+            self._result.warnings.append(Problem(path, cause, "if it was yours, mount that directory here instead"))
+            return True
+        return False
 
     def _owner(self, path: str, owner: str, group: str) -> tuple[int, int]:
         """Return numeric ids; (-1, -1) leaves them alone where this process may not change them."""
@@ -264,19 +306,19 @@ class Installer:
             if content is not None:
                 write_file(staged + path, content, 0o600)
         self._keep_conflicts()
-        shutil.rmtree(old, ignore_errors=True)
+        remove_tree(old)
         if os.path.isdir(self._rendered):
-            os.rename(self._rendered, old)
-        os.rename(staged, self._rendered)
+            rename(self._rendered, old)
+        rename(staged, self._rendered)
         if self._fresh:
-            shutil.rmtree(old, ignore_errors=True)
+            remove_tree(old)
             previous.forget(self._root)
 
     def _keep_conflicts(self) -> None:
         directory = self._root(CONFLICTS)
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
         for path, content in self._conflicts.items():
-            os.makedirs(os.path.dirname(directory + path), mode=0o700, exist_ok=True)
+            make_directories(os.path.dirname(directory + path), mode=0o700)
             write_file(directory + path, content, 0o600)
 
 

@@ -1,16 +1,23 @@
 """Mailbox directories below /var/mail: made when missing, owned by the vmail user, with users' own Sieve scripts."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Final
 
+from dmsinit.base import trees
+from dmsinit.base.acting import acting_as
+from dmsinit.base.beneath import Directory, administrators, opened
 from dmsinit.problem import Problem
-from dmsinit.render.atomic import replace_file
+from dmsinit.render.atomic import replace_in
 from dmsinit.render.paths import MAIL, VOLUME, Root
-from dmsinit.render.processes import Job, run
+from dmsinit.render.processes import Job
 from dmsinit.volume import Account
 
-_SCRIPT_SUFFIX = ".dovecot.sieve"
+_SCRIPT: Final = ".dovecot.sieve"
+_SCRIPT_SUFFIX: Final = ".dovecot.sieve"
+_MOST_TOLD: Final = 10
+"""Of many files that keep their owner, a few show what it is about."""
 
 
 def home_below(mailbox_format: str) -> str:
@@ -18,29 +25,53 @@ def home_below(mailbox_format: str) -> str:
     return "/home" if mailbox_format == "maildir" else ""
 
 
-def create(accounts: Iterable[Account], uid: int, gid: int, root: Root, below: str = "/home") -> int:
+class Refusals:
+    """What could not be done for single accounts, which keeps nobody else's from being done: one warning a domain."""
+
+    def __init__(self) -> None:
+        self.warnings: dict[str, Problem] = {}
+
+    @contextmanager
+    def of(self, account: Account) -> Iterator[None]:
+        """Take note of an OSError."""
+        try:
+            yield
+        except OSError as error:
+            cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
+            remedy = "make the mail volume writable for the vmail user"
+            self.warnings.setdefault(account.domain, Problem(f"{MAIL}/{account.domain}", cause, remedy))
+
+
+def create(
+    accounts: Iterable[Account], uid: int, gid: int, root: Root, below: str = "/home", refusals: Refusals | None = None
+) -> int:
     """Make the home of each account, `below` its mailbox, where it is missing; return how many were made.
 
-    One look for each account is all that it costs when nothing is missing: ten thousand accounts are usual.
+    One look for each account is all that it costs when nothing is missing: ten thousand accounts are usual. All is done
+    with the rights of the vmail user, who can put links anywhere in /var/mail.
     """
     made = 0
-    domains: set[str] = set()
-    base = root(MAIL)
-    ids = (uid, gid) if os.geteuid() == 0 else None
-    for account in accounts:
-        mailbox = f"{base}/{account.domain}/{account.local_part}"
-        if not os.path.isdir(mailbox + below):
-            if account.domain not in domains:
-                _make(f"{base}/{account.domain}", ids)
-                domains.add(account.domain)
-            _make(mailbox, ids)
-            if below:
-                _make(mailbox + below, ids)
-                _bring(mailbox, mailbox + below)
-            made += 1
-        elif not below and os.path.isdir(f"{mailbox}/home"):
-            _bring(f"{mailbox}/home", mailbox)
+    refusals = refusals or Refusals()
+    with _as_vmail(uid, gid, root):
+        for account in accounts:
+            with refusals.of(account):
+                made += _create(f"{root(MAIL)}/{account.domain}", account.local_part, below)
     return made
+
+
+def _create(domain: str, local_part: str, below: str) -> bool:
+    mailbox = f"{domain}/{local_part}"
+    if os.path.isdir(mailbox + below):
+        if not below and os.path.isdir(f"{mailbox}/home"):
+            _bring(f"{mailbox}/home", mailbox)
+        return False
+    for directory in (domain, mailbox):
+        with suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+    if below:
+        os.mkdir(mailbox + below, 0o700)
+        _bring(mailbox, mailbox + below)
+    return True
 
 
 _OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.lda-dupes")
@@ -54,34 +85,61 @@ def _bring(former: str, home: str) -> None:
             os.rename(f"{former}/{name}", f"{home}/{name}")
 
 
-def _make(directory: str, ids: tuple[int, int] | None) -> None:
-    try:
-        os.mkdir(directory, 0o700)
-    except FileExistsError:
-        return
-    if ids:
-        os.chown(directory, *ids)
-
-
 def install_scripts(
-    accounts: Iterable[Account], names: frozenset[str], uid: int, gid: int, root: Root, below: str = "/home"
+    accounts: Iterable[Account],
+    names: frozenset[str],
+    uid: int,
+    gid: int,
+    root: Root,
+    below: str = "/home",
+    refusals: Refusals | None = None,
 ) -> list[str]:
     """Copy `<address>.dovecot.sieve` from the config volume to each account's home, where it differs; return paths."""
     if not any(name.endswith(_SCRIPT_SUFFIX) for name in names):
         return []
     changed = []
+    refusals = refusals or Refusals()
     for account in accounts:
         name = account.address + _SCRIPT_SUFFIX
         if name not in names:
             continue
-        script = f"{MAIL}/{account.domain}/{account.local_part}{below}/.dovecot.sieve"
         content = root.read(f"{VOLUME}/{name}") or b""
-        if root.read(script) != content:
-            # A script that ManageSieve activated is a link: the active script itself is replaced, as cp(1) would.
-            ids = (uid, gid) if os.geteuid() == 0 else (-1, -1)
-            replace_file(os.path.realpath(root(script)), content, mode=0o600, uid=ids[0], gid=ids[1])
-            changed.append(script)
+        home = f"{MAIL}/{account.domain}/{account.local_part}{below}"
+        with refusals.of(account), _as_vmail(uid, gid, root), _opened(root(home)) as directory:
+            if _install_script(directory, content):
+                changed.append(f"{home}/{_SCRIPT}")
     return changed
+
+
+def _install_script(home: Directory, content: bytes) -> bool:
+    """Replace a user's active script, with that user's rights; return whether it differed."""
+    link = home.link(_SCRIPT)
+    if link is not None:
+        # A script that ManageSieve activated is a link: the active script itself is replaced, as cp(1) would.
+        parent, _, name = os.path.join(home.path, link).rpartition("/")
+        with suppress(OSError), _opened(parent) as directory:
+            return _replace(directory, name, content)
+    return _replace(home, _SCRIPT, content)
+
+
+def _replace(directory: Directory, name: str, content: bytes) -> bool:
+    with suppress(OSError):  # something else than a file that can be read is replaced
+        if directory.read(name) == content:
+            return False
+    replace_in(directory, name, content, mode=0o600)
+    return True
+
+
+def _as_vmail(uid: int, gid: int, root: Root) -> AbstractContextManager[None]:
+    """Act as the vmail user; below another root, whose users are not those of this system, as before."""
+    return nullcontext() if root.prefix else acting_as(uid, gid)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Directory]:
+    """Open a directory as the vmail user, for whom links are no danger."""
+    with Directory(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), path, administrators()) as directory:
+        yield directory
 
 
 class OwnershipCheck:
@@ -96,12 +154,20 @@ class OwnershipCheck:
                 "-print", "-quit",
             ])  # fmt: skip
 
-    def repair(self) -> list[Problem]:
-        """Wait for the search, and give all of /var/mail to the vmail user if it found something (behaviour 34)."""
+    def repair(self, *, quiet: bool = False) -> list[Problem]:
+        """Wait for the search, and give all of /var/mail to the vmail user if it found something (behaviour 34).
+
+        `quiet`: no daemon runs yet.
+        """
         if self._job is None or not self._job.wait().stdout.strip():
             return []
-        outcome = run(["chown", "--recursive", "--no-dereference", f"{self._uid}:{self._gid}", self._directory])
-        if outcome.code:
-            cause = f"cannot be given to {self._uid}:{self._gid}: {outcome.complaint}"
+        owning = trees.Owning(self._uid, self._gid, quiet=quiet)
+        try:
+            with opened(self._directory) as mail:
+                mail.own(".", self._uid, self._gid)
+                owning.below(mail)
+        except OSError as error:
+            cause = f"cannot be given to {self._uid}:{self._gid}: {error.strerror} ({error.filename})"
             return [Problem(MAIL, cause, "mount it writable, with a file system that has owners")]
-        return []
+        remedy = "restart the container, which knows whether all of them are mail; else give it away yourself"
+        return [Problem(MAIL, f"{text}; it keeps its owner", remedy) for text in owning.refused[:_MOST_TOLD]]

@@ -2,9 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Final
 
+from dmsinit.base import trees
+from dmsinit.base.beneath import Directory, opened
 from dmsinit.problem import Problem
 from dmsinit.render.atomic import replace_file, replace_link
 from dmsinit.render.paths import LOGS, MAIL, STATE, VOLUME, Root, mount_points
@@ -63,74 +65,93 @@ def time_zone(name: str, root: Root) -> list[Problem]:
 def enterable(root: Root, directories: Iterable[str] = (VOLUME, STATE)) -> list[Problem]:
     """Let everybody enter the mounted directories (behaviour 35): daemons that are not root reach files in them."""
     warnings = []
-    for directory in directories:
+    for path in directories:
         try:
-            mode = stat.S_IMODE(os.stat(root(directory)).st_mode)
-            if mode & 0o111 != 0o111:
-                os.chmod(root(directory), mode | 0o111)
+            with opened(root(path)) as directory:
+                mode = stat.S_IMODE(os.fstat(directory.fd).st_mode)
+                directory.own(".", -1, -1, mode | 0o111)
         except FileNotFoundError:
             continue
         except OSError as error:
             cause = f"cannot be made accessible (chmod +x): {error.strerror}"
-            warnings.append(Problem(directory, cause, "run chmod a+x on it on the host"))
+            warnings.append(Problem(path, cause, "run chmod a+x on it on the host"))
     return warnings
 
 
-def logs(root: Root) -> list[Problem]:
+def logs(root: Root, also: Iterable[str] = ()) -> list[Problem]:
     """Repair owners and modes of the mail logs (behaviour 36): the directory syslog:root 755, files 640.
 
-    Logs of daemons that may not make files there are made for them.
+    Logs of daemons that cannot make files there are made for them, and `also` those that would get another mode. A
+    symbolic link that is not root's is removed: root's daemons would write to what it leads to.
     """
-    directory = root(LOGS)
+    warnings: list[Problem] = []
     try:
-        os.makedirs(directory, exist_ok=True)
-        owner = (root.uid("syslog") or 0, 0)
-        _correct(directory, owner, 0o755)
-        for name in (name for name, owners in _LOG_OWNERS.items() if root.uid(owners[0]) is not None):
-            os.close(os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
-        for entry in os.scandir(directory):
-            if entry.is_file(follow_symlinks=False):
-                _correct(entry.path, _log_owner(entry.name, entry.stat().st_uid, entry.stat().st_gid, root), 0o640)
+        with opened(root(LOGS), make=0o755) as directory:
+            directory.own(".", *_ids(root.uid("syslog") or 0, 0), 0o755)
+            made = [name for name, owners in _LOG_OWNERS.items() if root.uid(owners[0]) is not None]
+            for name in (*made, *also):
+                if directory.status(name) is None:
+                    os.close(directory.create(name))
+            for entry in directory.entries():
+                warnings += _log(directory, entry.name, root)
     except OSError as error:
         return [Problem(LOGS, f"owners and modes cannot be repaired: {error.strerror}", "mount it writable")]
+    return warnings
+
+
+def _log(directory: Directory, name: str, root: Root) -> list[Problem]:
+    status = directory.status(name)
+    if status is None:
+        return []
+    if stat.S_ISLNK(status.st_mode) and status.st_uid not in (0, os.geteuid()):
+        target = directory.link(name)
+        directory.unlink(name)
+        cause = f"was a symbolic link to {target} that uid {status.st_uid} had made; it was removed"
+        return [Problem(f"{LOGS}/{name}", cause, "if it was yours, make it as root")]
+    if stat.S_ISREG(status.st_mode):
+        names = next((owner for log, owner in _LOG_OWNERS.items() if name.startswith(log)), None)
+        ids = (-1, -1) if names is None else _ids(root.uid(names[0]) or 0, root.gid(names[1]) or 0)
+        try:
+            directory.own(name, *ids, 0o640)
+        except OSError as error:
+            return [Problem(f"{LOGS}/{name}", f"{error.strerror}; it stays as it is", "copy it, and delete the other")]
     return []
 
 
-def _log_owner(name: str, uid: int, gid: int, root: Root) -> tuple[int, int]:
-    names = next((owner for log, owner in _LOG_OWNERS.items() if name.startswith(log)), None)
-    if names is None:
-        return uid, gid
-    return (root.uid(names[0]) or 0, root.gid(names[1]) or 0)
-
-
-def _correct(path: str, owner: tuple[int, int], mode: int) -> None:
-    status = os.stat(path)
-    if os.geteuid() == 0 and (status.st_uid, status.st_gid) != owner:
-        os.chown(path, *owner)
-    if stat.S_IMODE(status.st_mode) != mode:
-        os.chmod(path, mode)
+def _ids(uid: int, gid: int) -> tuple[int, int]:
+    return (uid, gid) if os.geteuid() == 0 else (-1, -1)
 
 
 def stale_pid_files(root: Root) -> int:
     """Remove pid files of the last run in /run (behaviour 15), except dmsinit's own and mounts; return how many."""
-    removed = 0
     kept = {root(path) for path in (*mount_points(root), "/run/dmsinit")}
-    for parent, directories, names in os.walk(root("/run")):
-        directories[:] = [name for name in directories if f"{parent}/{name}" not in kept]
-        for path in (f"{parent}/{name}" for name in names if name.endswith(".pid")):
-            if path not in kept:
-                os.unlink(path)
-                removed += 1
+    try:
+        with opened(root("/run")) as directory:
+            return _remove_pid_files(directory, kept, 0)
+    except FileNotFoundError:
+        return 0
+
+
+def _remove_pid_files(directory: Directory, kept: Set[str], depth: int) -> int:
+    removed = 0
+    for entry in directory.entries():
+        if directory.place(entry.name) in kept:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if depth < trees.DEEPEST:
+                with directory.enter(entry.name) as inner:
+                    removed += _remove_pid_files(inner, kept, depth + 1)
+        elif entry.name.endswith(".pid"):
+            directory.unlink(entry.name)
+            removed += 1
     return removed
 
 
 def mail_directory(root: Root, uid: int, gid: int) -> list[Problem]:
     """Make /var/mail, or give the mounted directory itself to the vmail user; its content is repaired elsewhere."""
     try:
-        os.makedirs(root(MAIL), exist_ok=True)
-        status = os.stat(root(MAIL))
-        if os.geteuid() == 0 and (status.st_uid, status.st_gid) != (uid, gid):
-            os.chown(root(MAIL), uid, gid)
+        with opened(root(MAIL), make=0o755) as directory:
+            directory.own(".", *_ids(uid, gid))
     except OSError as error:
         cause = f"cannot be given to {uid}:{gid}: {error.strerror}"
         return [Problem(MAIL, cause, "mount it writable, with a file system that has owners")]

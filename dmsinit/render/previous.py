@@ -6,12 +6,21 @@ replaced, and removed when the files are back, so that a roll-back that dies is 
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
+from dmsinit.base import trees
+from dmsinit.base.beneath import parent_of
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render.atomic import TEMPORARY_SUFFIX, remove, replace_file, replace_link
+from dmsinit.render.atomic import (
+    TEMPORARY_SUFFIX,
+    make_directories,
+    remove,
+    remove_tree,
+    rename,
+    replace_file,
+    replace_link,
+)
 from dmsinit.render.paths import PREVIOUS, RENDERED, RENDERED_BEFORE, Root
 
 _RECORD: Final = f"{PREVIOUS}/record.json"
@@ -23,14 +32,14 @@ Kind = Literal["create", "modify", "delete"]
 def keep(changed: Iterable[str], links: Iterable[str], root: Root) -> None:
     """Keep the files and symbolic links at these paths as they are now; OSError when there is no room."""
     forget(root)
-    os.makedirs(root(PREVIOUS), mode=0o700, exist_ok=True)
+    make_directories(root(PREVIOUS), 0o700)
     record: dict[str, str | None] = {}
     for path in links:
         record[path] = os.readlink(root(path)) if os.path.islink(root(path)) else None
     files = list(changed)
     for path in files:
         if os.path.lexists(root(path)):
-            os.makedirs(os.path.dirname(root(_FILES + path)), exist_ok=True)
+            make_directories(os.path.dirname(root(_FILES + path)), 0o700)
             _duplicate(root(path), root(_FILES + path))
     replace_file(root(_RECORD), json.dumps({"files": files, "links": record}).encode(), mode=0o600, durable=False)
 
@@ -38,7 +47,7 @@ def keep(changed: Iterable[str], links: Iterable[str], root: Root) -> None:
 def forget(root: Root) -> None:
     """Give up what is kept."""
     remove(root(_RECORD))
-    shutil.rmtree(root(PREVIOUS), ignore_errors=True)
+    remove_tree(root(PREVIOUS))
 
 
 def roll_back(root: Root) -> dict[str, Kind]:
@@ -63,8 +72,8 @@ def roll_back(root: Root) -> dict[str, Kind]:
     if problems:
         raise ProblemsFound(problems)
     if os.path.isdir(root(RENDERED_BEFORE)):
-        shutil.rmtree(root(RENDERED), ignore_errors=True)
-        os.rename(root(RENDERED_BEFORE), root(RENDERED))
+        remove_tree(root(RENDERED))
+        rename(root(RENDERED_BEFORE), root(RENDERED))
     forget(root)
     return changes
 
@@ -85,9 +94,9 @@ def _put_back(path: str, root: Root) -> Kind:
     kind: Kind = "modify" if os.path.lexists(target) else "create"
     temporary = target + TEMPORARY_SUFFIX
     remove(temporary)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    make_directories(os.path.dirname(target))
     _duplicate(kept, temporary)
-    os.rename(temporary, target)
+    rename(temporary, target)
     remove(temporary)  # rename(2) leaves both names when they are the same file already
     return kind
 
@@ -101,10 +110,8 @@ def _restore_link(path: str, target: str | None, root: Root) -> None:
 
 def _duplicate(source: str, target: str) -> None:
     """Give a file a second name, or where that cannot be (two file systems), a copy with its owner, mode and times."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-        status = os.lstat(source)
-        if os.geteuid() == 0:
-            os.lchown(target, status.st_uid, status.st_gid)
+    with parent_of(source) as (directory, name), parent_of(target) as (into, end):
+        try:
+            os.link(name, end, src_dir_fd=directory.fd, dst_dir_fd=into.fd, follow_symlinks=False)
+        except OSError:
+            trees.copy_entry(directory, name, into, end)

@@ -2,12 +2,13 @@
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from typing import Final
 
+from dmsinit.base.beneath import opened, owner_of
 from dmsinit.problem import Problem
 from dmsinit.render import rspamd_commands
-from dmsinit.render.atomic import correct
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.stage import Origin, Stage, StagedFile
@@ -112,10 +113,11 @@ def own_keys(settings: Settings, root: Root) -> list[Problem]:
     if not settings.enable_rspamd or os.geteuid() != 0 or uid is None or gid is None or not os.path.isdir(root(_KEYS)):
         return []
     try:
-        correct(root(_KEYS), uid, gid, os.stat(root(_KEYS)).st_mode & 0o7777 | 0o700)
-        for entry in os.scandir(root(_KEYS)):
-            if entry.is_file(follow_symlinks=False):
-                correct(entry.path, uid, gid, entry.stat().st_mode & 0o7777 | 0o400)
+        with opened(root(_KEYS), owner_of(root(VOLUME))) as keys:
+            keys.own(".", uid, gid, stat.S_IMODE(os.fstat(keys.fd).st_mode) | 0o700)
+            for entry in keys.entries():
+                if entry.is_file(follow_symlinks=False):
+                    keys.own(entry.name, uid, gid, stat.S_IMODE(entry.stat().st_mode) | 0o400)
     except OSError as error:
         cause = f"cannot be given to {USER}: {error.strerror}"
         return [Problem(f"{_DIRECTORY}/dkim", cause, "mount the config volume writable")]

@@ -9,7 +9,7 @@ from base64 import b64encode
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.atomic import correct, replace_file, replace_link
+from dmsinit.render.atomic import correct, make_directories, replace_file, replace_link
 from dmsinit.render.paths import STATE, Root, mount_points
 from dmsinit.settings import Settings
 
@@ -28,7 +28,7 @@ def keep_secret(settings: Settings, root: Root) -> list[Problem]:
     try:
         content = _content(settings, root, place)
         if content != root.read(place):
-            os.makedirs(os.path.dirname(root(place)), exist_ok=True)
+            make_directories(os.path.dirname(root(place)))
             replace_file(root(place), content, mode=_MODE)
         correct(root(place), *((0, 0) if os.geteuid() == 0 else (-1, -1)), _MODE)
         if place != SECRET and not (os.path.islink(root(SECRET)) and os.readlink(root(SECRET)) == place):

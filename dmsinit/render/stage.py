@@ -1,11 +1,10 @@
 """The staged tree: every file as it shall be, beside the system, so that validators see it before a daemon does."""
 
 import os
-import shutil
 from dataclasses import dataclass, field
 from typing import Final
 
-from dmsinit.render.atomic import write_file
+from dmsinit.render.atomic import Places, make_directories, remove_tree, write_in
 from dmsinit.render.paths import Root
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.
@@ -81,16 +80,12 @@ class Stage:
 
     def write(self, directory: str) -> None:
         """Write the files into a fresh `directory` that only root can read: some hold secrets."""
-        shutil.rmtree(directory, ignore_errors=True)
-        os.makedirs(directory, mode=0o700)
-        made = {directory}
-        for file in self.files.values():
-            target = directory + file.path
-            parent = os.path.dirname(target)
-            if parent not in made:
-                os.makedirs(parent, exist_ok=True)
-                made.add(parent)
-            write_file(target, file.content, 0o600)
+        remove_tree(directory)
+        make_directories(directory, 0o700)
+        with Places() as places:
+            for file in self.files.values():
+                parent, name = places.of(directory + file.path, make=0o755)
+                write_in(parent, name, file.content, 0o600)
 
     def complete(self, directory: str, root: Root) -> None:
         """Link into `directory` what validators read and nothing renders: the package's and mounted files."""

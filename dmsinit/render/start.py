@@ -9,6 +9,8 @@ from dmsinit.render.context import Inputs
 from dmsinit.render.paths import Root
 
 _ACCOUNTS: Final = "/etc/dovecot/userdb"
+_FAIL2BAN_LOG: Final = "fail2ban.log"
+"""Fail2ban would make it readable for root alone."""
 
 
 class Start:
@@ -33,22 +35,22 @@ class Start:
             *self._warnings,
             *prepare.enterable(root),
             *prepare.time_zone(settings.tz, root),
-            *prepare.logs(root),
+            *prepare.logs(root, [_FAIL2BAN_LOG] if settings.enable_fail2ban else []),
             *state.consolidate(settings, root),
         ]
 
     def after_files(self) -> list[Problem]:
-        """Make mailboxes and repair their owners; return warnings."""
-        return [*_make_mailboxes(self._inputs, self._root), *self._owners.repair()]
+        """Repair the owners of mailboxes and make those that are missing; return warnings."""
+        return [*self._owners.repair(quiet=True), *_make_mailboxes(self._inputs, self._root)]
 
 
 def after_change(inputs: Inputs, changed: Container[str], root: Root) -> list[Problem]:
-    """Make mailboxes, and repair their owners if accounts are among the changed files; return warnings."""
-    warnings = _make_mailboxes(inputs, root)
+    """Repair the owners of mailboxes if accounts are among the changed files, make what is missing; return warnings."""
+    warnings = []
     if _ACCOUNTS in changed:
         ids = inputs.settings.dms_vmail_uid, inputs.settings.dms_vmail_gid
         warnings += mailboxes.OwnershipCheck(*ids, root).repair()
-    return warnings
+    return [*warnings, *_make_mailboxes(inputs, root)]
 
 
 def _make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
@@ -57,11 +59,7 @@ def _make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
     if settings.account_provisioner != "FILE" or settings.smtp_only:
         return []
     accounts, ids = inputs.volume.accounts, (settings.dms_vmail_uid, settings.dms_vmail_gid)
-    try:
-        below = mailboxes.home_below(settings.dovecot_mailbox_format)
-        mailboxes.create(accounts, *ids, root, below)
-        mailboxes.install_scripts(accounts, inputs.overrides, *ids, root, below)
-    except OSError as error:
-        cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
-        return [Problem("/var/mail", cause, "make the mail volume writable")]
-    return []
+    below, refusals = mailboxes.home_below(settings.dovecot_mailbox_format), mailboxes.Refusals()
+    mailboxes.create(accounts, *ids, root, below, refusals)
+    mailboxes.install_scripts(accounts, inputs.overrides, *ids, root, below, refusals)
+    return list(refusals.warnings.values())

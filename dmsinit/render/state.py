@@ -4,17 +4,16 @@ Nothing is ever lost: a directory is copied under a temporary name, renamed, and
 state volume wins over what the image brings, and a mount of the user's own over both.
 """
 
-import errno
 import os
-import shutil
-import stat
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Final
 
+from dmsinit.base import trees
+from dmsinit.base.beneath import Directory, opened
 from dmsinit.problem import Problem
 from dmsinit.render import getmail, rspamd, srs
-from dmsinit.render.atomic import replace_link
+from dmsinit.render.atomic import remove_tree, replace_link
 from dmsinit.render.paths import STATE, Root, mount_points
 from dmsinit.settings import Settings
 
@@ -97,7 +96,7 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
                 warnings += inner
             if moves:
                 warnings += _link(row, root, mounts)
-            _repair(row, f"{STATE}/{row.name}" if moves else row.path, root, mounts)
+            warnings += _repair(row, f"{STATE}/{row.name}" if moves else row.path, root, mounts)
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
@@ -127,118 +126,102 @@ def _inner_mounts(row: StateDirectory, mounts: Iterable[str]) -> list[Problem]:
 
 
 def _link(row: StateDirectory, root: Root, mounts: Set[str]) -> list[Problem]:
-    service, state = root(row.path), root(f"{STATE}/{row.name}")
-    target = f"{STATE}/{row.name}"
-    if os.path.islink(service) and os.readlink(service) == target and os.path.isdir(state):
-        return []
-    warnings: list[Problem] = []
-    if not os.path.isdir(state):
-        shutil.rmtree(state + _COPYING, ignore_errors=True)
-        if os.path.isdir(service) and not os.path.islink(service):
-            copy_tree(service, state + _COPYING)
-        else:
-            os.mkdir(state + _COPYING)
-            cause = f"did not exist, nor did {target}; an empty one was made"
-            warnings.append(Problem(row.path, cause))
-        os.rename(state + _COPYING, state)
-    elif _only_mounts(target, root, mounts) and os.path.isdir(service) and not os.path.islink(service):
-        _complete(service, state)
-    if os.path.isdir(service) and not os.path.islink(service):
+    service, target = root(row.path), f"{STATE}/{row.name}"
+    with opened(root(STATE)) as states:
+        linked = states.link_to_follow(row.name) is not None and os.path.isdir(root(target))
+        is_directory = linked or states.is_directory(row.name)
+        if is_directory and os.path.islink(service) and os.readlink(service) == target:
+            return []
+        warnings: list[Problem] = []
+        there = os.path.isdir(service) and not os.path.islink(service)
+        if not is_directory:
+            copying = row.name + _COPYING
+            trees.remove(states, copying)
+            states.make(copying)
+            if there:
+                warnings += _copied(service, states, copying)
+            else:
+                states.own(copying, -1, -1, 0o755)
+                warnings.append(Problem(row.path, f"did not exist, nor did {target}; an empty one was made"))
+            states.rename(copying, row.name)
+        elif there and not linked and _only_mounts(states, row.name, target, mounts):
+            warnings += _complete(service, states, row.name)
+    if there:
         # Not renamed first: a directory of the image's layers cannot be (overlayfs: EXDEV).
-        shutil.rmtree(service)
+        remove_tree(service)
     replace_link(service, target)
     return warnings
 
 
-def _only_mounts(target: str, root: Root, mounts: Set[str]) -> bool:
-    """Tell whether there is only what the engine made to mount something on."""
-    names = os.listdir(root(target))
+def _copied(service: str, states: Directory, name: str) -> list[Problem]:
+    """Copy a directory's content into a new state directory; return a warning for each file that is left out."""
+    cause = "has several names (hard links), so it may be another user's file; it was not copied"
+    with opened(service) as source, states.enter(name) as target:
+        return [Problem(place, cause, "copy it yourself if it is needed") for place in trees.copy(source, target)]
+
+
+def _only_mounts(states: Directory, name: str, target: str, mounts: Set[str]) -> bool:
+    """Return whether there is only what the engine made to mount something on."""
+    with states.enter(name) as state:
+        names = [entry.name for entry in state.entries()]
     return bool(names) and all(f"{target}/{name}" in mounts for name in names)
 
 
-def _complete(service: str, state: str) -> None:
+def _complete(service: str, states: Directory, name: str) -> list[Problem]:
     """Copy what is missing in a state directory."""
-    shutil.rmtree(state + _COPYING, ignore_errors=True)
-    copy_tree(service, state + _COPYING)
-    for name in os.listdir(state + _COPYING):
-        if not os.path.lexists(f"{state}/{name}"):
-            os.rename(f"{state}{_COPYING}/{name}", f"{state}/{name}")
-    shutil.rmtree(state + _COPYING)
+    copying = name + _COPYING
+    trees.remove(states, copying)
+    states.make(copying)
+    warnings = _copied(service, states, copying)
+    with states.enter(copying) as copies, states.enter(name) as state:
+        for entry in copies.entries():
+            if state.status(entry.name) is None:
+                copies.rename(entry.name, entry.name, state)
+    trees.remove(states, copying)
+    return warnings
 
 
-def copy_tree(source: str, target: str) -> None:
-    """Copy a directory with owners, modes, times and links; sockets are left out, their daemons make them again."""
-    os.mkdir(target, 0o700)
-    for entry in os.scandir(source):
-        place = f"{target}/{entry.name}"
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if stat.S_ISDIR(mode):
-            copy_tree(entry.path, place)
-        elif stat.S_ISLNK(mode):
-            os.symlink(os.readlink(entry.path), place)
-        elif stat.S_ISREG(mode):
-            shutil.copy2(entry.path, place)
-            _like(entry.path, place)
-        elif stat.S_ISFIFO(mode):
-            os.mkfifo(place)
-            _like(entry.path, place)
-    shutil.copystat(source, target)
-    _like(source, target)
-
-
-def _like(source: str, target: str) -> None:
-    status = os.stat(source)
-    if os.geteuid() == 0:
-        os.chown(target, status.st_uid, status.st_gid)
-    os.chmod(target, stat.S_IMODE(status.st_mode))
-
-
-def _repair(row: StateDirectory, place: str, root: Root, mounts: Set[str]) -> None:
+def _repair(row: StateDirectory, place: str, root: Root, mounts: Set[str]) -> list[Problem]:
     """Give everything its owner again: numeric ids may differ between releases of the image. Mounts below stay."""
-    directory = root(place)
-    below = {root(path) for path in mounts if path.startswith(f"{place}/")}
-    for name in row.leftovers:
-        if not any(f"{path}/".startswith(f"{directory}/{name}/") for path in below):
-            _delete(f"{directory}/{name}")
-    if not row.owner or os.geteuid() != 0 or not os.path.isdir(directory):
+    below = {root(path) for path in mounts}
+    try:
+        with opened(root(place)) as directory:
+            for name in row.leftovers:
+                _remove_leftover(directory, name, below)
+            if not row.owner or os.geteuid() != 0:
+                return []
+            return _own(row, directory, root, below)
+    except FileNotFoundError:
+        return []
+
+
+def _remove_leftover(directory: Directory, path: str, mounts: Set[str]) -> None:
+    above, _, name = path.rpartition("/")
+    if any(f"{mount}/".startswith(f"{directory.place(path)}/") for mount in mounts):
         return
+    if not above:
+        trees.remove(directory, name)
+    elif directory.is_directory(above):
+        with directory.enter(above) as inner:
+            trees.remove(inner, name)
+
+
+def _own(row: StateDirectory, directory: Directory, root: Root, mounts: Set[str]) -> list[Problem]:
     special = {name: (owner, group, mode) for name, owner, group, mode in row.special}
-    _own(directory, _ids(row.top if row.top[0] else (row.owner, row.group), root))
-    for entry in os.scandir(directory):
-        owner, group, mode = special.get(entry.name, (row.owner, row.group, 0))
-        _own_tree(entry, _ids((owner, group), root), below)
-        if mode and entry.path not in below and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) != mode:
-            os.chmod(entry.path, mode)
+    top = _ids(row.top if row.top[0] else (row.owner, row.group), root)
+    directory.own(".", *top)
+    refused: list[str] = []
+    for entry in directory.entries():
+        owner, group, mode = special.get(entry.name, (row.owner, row.group, -1))
+        owning = trees.Owning(*_ids((owner, group), root), mounts=mounts, quiet=True)
+        owning.entry(directory, entry.name)
+        refused += owning.refused
+        if mode >= 0 and directory.place(entry.name) not in mounts and directory.is_directory(entry.name):
+            directory.own(entry.name, -1, -1, mode)
+    return [Problem(row.path, f"{text}; it keeps its owner", "delete it, or give it away yourself") for text in refused]
 
 
 def _ids(names: tuple[str, str], root: Root) -> tuple[int, int]:
     """Return numeric ids; an account that does not exist (-1) changes nothing."""
     uid, gid = root.uid(names[0]), root.gid(names[1])
     return (-1 if uid is None else uid, -1 if gid is None else gid)
-
-
-def _own_tree(entry: os.DirEntry[str], ids: tuple[int, int], mounts: Set[str]) -> None:
-    if entry.path in mounts:
-        return
-    _own(entry.path, ids, entry.stat(follow_symlinks=False))
-    if entry.is_dir(follow_symlinks=False):
-        for child in os.scandir(entry.path):
-            _own_tree(child, ids, mounts)
-
-
-def _own(path: str, ids: tuple[int, int], status: os.stat_result | None = None) -> None:
-    """Change the owner only where it differs: a queue of a hundred thousand messages costs a look each, no write."""
-    status = status or os.lstat(path)
-    if (ids[0] not in (-1, status.st_uid)) or (ids[1] not in (-1, status.st_gid)):
-        try:
-            os.lchown(path, *ids)
-        except OSError as error:
-            if error.errno != errno.EROFS:  # a read-only mount of the user's own is as it is meant to be
-                raise
-
-
-def _delete(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, ignore_errors=True)
-    elif os.path.lexists(path):
-        os.unlink(path)

@@ -15,6 +15,7 @@ from jinja2 import BaseLoader, BytecodeCache, Environment, StrictUndefined, Temp
 from jinja2.bccache import Bucket
 
 from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render.atomic import make_directories
 
 SUFFIX: Final = ".j2"
 
@@ -64,7 +65,7 @@ class _Cache(BytecodeCache):
 
     def save(self) -> None:
         """Write everything that is known to the file, for later processes."""
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        make_directories(os.path.dirname(self.path))
         with open(f"{self.path}.new", "wb") as file:
             file.write(marshal.dumps(self.known))
         os.replace(f"{self.path}.new", self.path)

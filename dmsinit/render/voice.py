@@ -1,13 +1,12 @@
 """What a run says to people: log lines, or text for who checks; and what it need not say again."""
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import Final
 
 from dmsinit.log import Log
 from dmsinit.problem import Problem
-from dmsinit.render.atomic import replace_file
+from dmsinit.render.atomic import make_directories, replace_file
 from dmsinit.render.mode import Mode
 from dmsinit.render.paths import WORK, Root
 from dmsinit.settings import Severe
@@ -64,7 +63,7 @@ class Voice:
         if self._mode not in (Mode.BOOT, *_WHILE_ALL_RUNS) or not self._spoke or frozenset(self._told) == self._known:
             return
         try:
-            os.makedirs(self._root(WORK), exist_ok=True)
+            make_directories(self._root(WORK))
             replace_file(
                 self._root(TOLD), "".join(f"{text}\n" for text in self._told).encode(), mode=0o600, durable=False
             )

@@ -4,13 +4,14 @@ openssl makes the keys; the `.txt` beside each is the DNS record in zone file fo
 opendkim-genkey(8) writes it. What exists is never overwritten.
 """
 
-import os
 import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from dmsinit.base import trees
+from dmsinit.base.beneath import opened, owner_of
 from dmsinit.volume import store
 from dmsinit.volume.document import Document
 from dmsinit.volume.errors import EditError
@@ -70,8 +71,9 @@ def _make_key(root: Path, domain: str, selector: str, bits: int, created: Tell) 
     private.parent.mkdir(exist_ok=True)
     key = openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
     public = openssl("pkey", "-pubout", stdin=key)
-    store.replace(private.with_suffix(".txt"), _record(domain, selector, public).encode(), new_mode=0o644)
-    store.replace(private, key.encode(), new_mode=0o600)
+    text = _record(domain, selector, public).encode()
+    store.replace(private.with_suffix(".txt"), text, new_mode=0o644, volume=root)
+    store.replace(private, key.encode(), new_mode=0o600, volume=root)
     created(f"created {private}; publish {private.with_suffix('.txt')} in the DNS zone of {domain}")
 
 
@@ -120,7 +122,5 @@ def _add_lines(root: Path, name: str, lines: list[str]) -> None:
 
 def _give_to_owner(root: Path) -> None:
     owner = root.stat()
-    for place, directories, names in os.walk(root):
-        for name in (*directories, *names):
-            with suppress(PermissionError):
-                os.chown(Path(place) / name, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    with suppress(PermissionError), opened(str(root), owner_of(str(root))) as directory:
+        trees.Owning(owner.st_uid, owner.st_gid).below(directory)

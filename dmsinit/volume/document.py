@@ -34,6 +34,7 @@ class Document:
         new_mode: int = 0o644,
     ) -> None:
         self.path = directory / name
+        self._volume = directory
         self._key_of = key_of
         self._continued = continued
         self._new_mode = new_mode
@@ -112,7 +113,7 @@ class Document:
         data = self._mark + b"".join(self._lines)
         if data == self._before:
             return False
-        store.replace(self.path, data, new_mode=self._new_mode)
+        store.replace(self.path, data, new_mode=self._new_mode, volume=self._volume)
         self._before = data
         return True
 

@@ -5,7 +5,6 @@ file form, `.public.dns.txt` its text alone. The first key brings rspamd/overrid
 signs what; it is the user's from then on.
 """
 
-import os
 import pwd
 from base64 import b64decode, b64encode
 from contextlib import suppress
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from dmsinit.base.beneath import opened, owner_of
 from dmsinit.volume import dkim, store
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import Tell, exclusive, unheard
@@ -76,14 +76,14 @@ def make_key(
         try:
             root.mkdir(parents=True, exist_ok=True)
             signing.parent.mkdir(parents=True, exist_ok=True)
-            store.replace(files[1], _zone(selector, record).encode(), new_mode=0o644)
-            store.replace(files[2], f"{record}\n".encode(), new_mode=0o644)
-            store.replace(files[0], private.encode(), new_mode=0o600)
-            _give_away(root, files)
+            store.replace(files[1], _zone(selector, record).encode(), new_mode=0o644, volume=directory)
+            store.replace(files[2], f"{record}\n".encode(), new_mode=0o644, volume=directory)
+            store.replace(files[0], private.encode(), new_mode=0o600, volume=directory)
+            _give_away(directory, root, files)
             if not configured:
                 path = f"{INSTALLED}/{files[0].name}"
                 text = _CONFIGURATION % {"domain": domain, "path": path, "selector": selector}
-                store.replace(signing, text.encode(), new_mode=0o644)
+                store.replace(signing, text.encode(), new_mode=0o644, volume=directory)
         except OSError as error:
             raise EditError(f"cannot make a DKIM key: {error.filename}: {error.strerror}") from error
     return Made(files[0], record, configured)
@@ -117,9 +117,9 @@ def _zone(selector: str, record: str) -> str:
     return f'{selector}._domainkey IN TXT ( "{start}"\n\t  {dkim.strings(f"p={key}")} ) ;\n'
 
 
-def _give_away(root: Path, files: list[Path]) -> None:
+def _give_away(directory: Path, root: Path, files: list[Path]) -> None:
     """Give keys to Rspamd where it and the right to do so exist; each start of the container does it again."""
-    with suppress(KeyError, PermissionError):
+    with suppress(KeyError, PermissionError), opened(str(root), owner_of(str(directory))) as keys:
         user = pwd.getpwnam(USER)
-        for path in (root, *files):
-            os.chown(path, user.pw_uid, user.pw_gid)
+        for name in (".", *(path.name for path in files)):
+            keys.own(name, user.pw_uid, user.pw_gid)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from dmsinit.base.beneath import Directory, behind, owner_of
 from dmsinit.volume.errors import EditError
 
 _IS_MOUNTED: Final = (errno.EBUSY, errno.EXDEV)
@@ -30,16 +31,17 @@ def load(path: Path) -> bytes:
         raise EditError(f"cannot read {path}: {error.strerror}; make it a readable file") from error
 
 
-def replace(path: Path, data: bytes, *, new_mode: int) -> None:
+def replace(path: Path, data: bytes, *, new_mode: int, volume: Path | None = None) -> None:
     """Give a file new content, keeping mode and owner; a new file gets `new_mode` and the owner of its directory.
 
-    A symbolic link is followed. Raises EditError; the old content is then still there.
+    A symbolic link is followed where only root or the owner of `volume` (default: the file's directory) can have made
+    it. Raises EditError; the old content is then still there.
     """
-    target = Path(os.path.realpath(path))
     try:
-        before = target.stat() if target.exists() else None
-        if not _replace_by_rename(target, data, before, new_mode):
-            _overwrite(target, data)
+        with behind(str(path), owner_of(str(volume or path.parent))) as (directory, name):
+            before = directory.status(name)
+            if not _replace_by_rename(directory, name, data, before, new_mode):
+                _overwrite(directory, name, data)
     except OSError as error:
         raise EditError(f"cannot change {path}: {_cause(error)}; nothing was changed") from error
 
@@ -50,12 +52,14 @@ def _cause(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _replace_by_rename(target: Path, data: bytes, before: os.stat_result | None, new_mode: int) -> bool:
+def _replace_by_rename(
+    directory: Directory, name: str, data: bytes, before: os.stat_result | None, new_mode: int
+) -> bool:
     """Return False when the file exists but only its content may be changed."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    temporary = f".{name}.{secrets.token_hex(6)}"
     try:
-        _write_new(temporary, data, before, target.parent, new_mode)
-        temporary.rename(target)
+        _write_new(directory, temporary, data, before, new_mode)
+        directory.rename(temporary, name)
     except OSError as error:
         if before is not None and error.errno in (*_IS_MOUNTED, *_MAY_NOT):
             return False
@@ -63,19 +67,19 @@ def _replace_by_rename(target: Path, data: bytes, before: os.stat_result | None,
     finally:
         # A read-only file system refuses even to delete what does not exist.
         with suppress(OSError):
-            temporary.unlink()
-    _sync_directory(target.parent)
+            directory.unlink(temporary)
+    _sync_directory(directory.fd)
     return True
 
 
-def _write_new(path: Path, data: bytes, before: os.stat_result | None, directory: Path, new_mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+def _write_new(directory: Directory, name: str, data: bytes, before: os.stat_result | None, new_mode: int) -> None:
+    fd = directory.create(name)
     try:
         if before is not None:
             os.fchown(fd, before.st_uid, before.st_gid)
             os.fchmod(fd, stat.S_IMODE(before.st_mode))
         else:
-            _give_to_owner_of(directory, fd)
+            _give_to_owner_of(directory.fd, fd)
             os.fchmod(fd, new_mode)
         _write_all(fd, data)
         os.fsync(fd)
@@ -83,18 +87,18 @@ def _write_new(path: Path, data: bytes, before: os.stat_result | None, directory
         os.close(fd)
 
 
-def _give_to_owner_of(directory: Path, fd: int) -> None:
+def _give_to_owner_of(directory: int, fd: int) -> None:
     """Let whoever owns the volume on the host edit the file there; where that is not allowed, it is not needed."""
-    owner = directory.stat()
+    owner = os.fstat(directory)
     try:
         os.fchown(fd, owner.st_uid, owner.st_gid)
     except PermissionError:
         return
 
 
-def _overwrite(target: Path, data: bytes) -> None:
-    old = target.read_bytes()
-    fd = os.open(target, os.O_WRONLY | os.O_CLOEXEC)
+def _overwrite(directory: Directory, name: str, data: bytes) -> None:
+    old = directory.read(name) or b""
+    fd = os.open(name, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory.fd)
     try:
         try:
             _write_all(fd, data)
@@ -115,13 +119,10 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync_directory(fd: int) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
         # Some file systems of desktop engines cannot sync directories; the file itself is safe.
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
-    finally:
-        os.close(fd)

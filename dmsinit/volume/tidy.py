@@ -32,7 +32,7 @@ def tidy(directory: Path) -> Tidied:
         try:
             with exclusive(directory):
                 for name in untidy:
-                    _tidy(directory / name, name, tidied)
+                    _tidy(directory, name, tidied)
         except EditError:
             # It cannot be written: reading tells what is wrong with it.
             return tidied
@@ -50,9 +50,10 @@ def create_empty(directory: Path, name: str) -> bool:
     return True
 
 
-def _tidy(path: Path, name: str, tidied: Tidied) -> None:
+def _tidy(directory: Path, name: str, tidied: Tidied) -> None:
+    path = directory / name
     data = _read(path)
-    store.replace(path, _put_right(data), new_mode=0o644)
+    store.replace(path, _put_right(data), new_mode=0o644, volume=directory)
     if b"\r\n" in data:
         line = data.count(b"\n", 0, data.index(b"\r\n")) + 1
         cause = "had Windows line endings (CRLF), which were replaced"

@@ -56,12 +56,12 @@ def dying_at_rename(survivors: int) -> Iterator[None]:
     """Die, as by a kill, at the rename that comes after so many others."""
     real, left = os.rename, survivors
 
-    def die(source: str, target: str) -> None:
+    def die(source: str, target: str, **directories: int) -> None:
         nonlocal left
         if left == 0:
             raise KeyboardInterrupt
         left -= 1
-        real(source, target)
+        real(source, target, **directories)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(os, "rename", die)

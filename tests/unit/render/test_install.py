@@ -171,7 +171,7 @@ def test_what_cannot_be_written_changes_nothing(system: System) -> None:
     system.write("/etc/d", "a file where a directory is needed")
     with pytest.raises(ProblemsFound) as caught:
         installed(system, {"/etc/a": "new", "/etc/d/e": "e"})
-    assert caught.value.problems[0].where == "/etc/d/e"
+    assert caught.value.problems[0].where == "/etc/d"
     assert system.read("/etc/a") == "a"
     assert not system.path("/etc/a" + TEMPORARY_SUFFIX).exists()
 

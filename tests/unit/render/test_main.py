@@ -13,7 +13,7 @@ import pytest
 from dmsinit.plan import Change, Plan
 from dmsinit.render.certificate import Making
 from dmsinit.render.main import parse
-from dmsinit.render.paths import STAGED
+from dmsinit.render.paths import WORK
 
 from .conftest import System
 
@@ -200,8 +200,7 @@ def test_check_leaves_what_it_rendered_where_it_is_told_to(system: System) -> No
 
 
 def test_defect_is_one_line(system: System) -> None:
-    system.path(STAGED).parent.mkdir(parents=True)
-    system.path(STAGED).write_text("a file where a directory belongs")
+    system.write(WORK, "a file where a directory belongs")
     code, _, log = run(system, "--boot")
     assert code == 70
     assert log.splitlines()[-1].startswith(log.splitlines()[-1][:25] + " ERROR dmsinit: cannot render")

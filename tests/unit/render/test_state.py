@@ -180,7 +180,7 @@ def test_owners_and_modes_of_the_spool(system: System, monkeypatch: pytest.Monke
     owned: dict[str, tuple[int, int]] = {}
     monkeypatch.setattr("dmsinit.render.state.os.geteuid", lambda: 0)
     monkeypatch.setattr(
-        "dmsinit.render.state.os.lchown", lambda path, uid, gid: owned.__setitem__(str(path), (uid, gid))
+        "dmsinit.base.beneath.os.chown", lambda path, uid, gid: owned.__setitem__(os.readlink(path), (uid, gid))
     )
     spool = next(row for row in DIRECTORIES if row.path == "/var/spool/postfix")
     assert run(system, spool) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dmsinit.base.beneath import Directory
 from dmsinit.volume import store
 from dmsinit.volume.errors import EditError
 
@@ -28,10 +29,10 @@ def small_disk(limit_bytes: int) -> Iterator[None]:
 def refuse_rename(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer as the kernel does when the target is a mount point."""
 
-    def busy(_: Path, __: Path) -> Path:
+    def busy(*_: object) -> None:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
 
-    monkeypatch.setattr(Path, "rename", busy)
+    monkeypatch.setattr(Directory, "rename", busy)
 
 
 def test_mode_stays_and_nothing_is_left_behind(tmp_path: Path) -> None:
