@@ -14,31 +14,34 @@ help: ## list these commands
 # --- run it
 
 up: ## build, start a mail server for example.test, send a message and read it
+	@tools/host python
 	@tools/demo.py up
 
 down: ## stop that mail server and forget its mail
+	@tools/host python
 	@tools/demo.py down
 
 shell: ## a shell inside it
+	@tools/host python
 	@tools/demo.py shell
 
 logs: ## follow its log
+	@tools/host python
 	@tools/demo.py logs
 
-image: ## build the image (tag dmsinit:latest)
+image: ## build the image (tag localhost/dmsinit:latest)
+	@tools/host python
 	@tools/engine image
 	@echo "Next: make up, or make image-test"
 
 # --- check it
 
-test: $(READY) ## everything: lint, unit, integration and image tests
+test: ## everything: lint, unit, integration and image tests; at the end how many, how long, the slowest ten
+	@tools/host python tests
 	@$(MAKE) --no-print-directory lint
 	@tools/engine image
 	$(call say,all tests)
-	@# Real daemons on a busy machine miss a deadline now and then: what failed runs once more, by itself. A defect fails twice.
-	@$(PY) -m pytest -q tests </dev/null || { printf '\n== once more, what failed\n'; \
-	  $(PY) -m pytest -q --last-failed --last-failed-no-failures none tests </dev/null; }
-	@echo "Everything passed."
+	@$(PY) -m pytest -q --durations=10 tests </dev/null
 
 lint: $(READY) ## ruff and mypy --strict
 	$(call say,lint)

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Find or make a container engine, and use it: `tools/engine image`, `tools/engine ps`, `tools/engine run …`.
 
-Docker is used if it answers; else podman, which is installed where that is possible (Debian, as root). Nothing is ever
+Docker is used if it answers; else podman, which tools/host installs where it can (Debian, as root). Nothing is ever
 asked and no configuration of this machine is changed: podman gets its settings from a file of ours (CONTAINERS_CONF).
 
-    engine image         build the image and tag it dmsinit:latest
+    engine image         build the image and tag it localhost/dmsinit:latest
     engine name          print which engine is used (docker or podman)
     engine env           print the environment that makes that engine work, as NAME=value lines
     engine ANYTHING …    that command of the engine, for example `engine logs -f dmsinit-demo`
@@ -29,7 +29,6 @@ IMAGE: Final = os.environ.get("DMS_IMAGE", "localhost/dmsinit:latest")
 BASE: Final = "docker.io/library/debian:13-slim"
 MIRROR: Final = os.environ.get("DMS_DEBIAN_MIRROR", "http://deb.debian.org")
 
-PODMAN_PACKAGES: Final = ["podman", "runc", "netavark", "aardvark-dns", "nftables", "iptables", "ca-certificates"]
 PULL_SECONDS: Final = 60
 """How long docker.io may take for the base image (30 MB) before it is made from Debian's mirror instead."""
 
@@ -97,17 +96,10 @@ def find() -> Engine:
     """Return Docker if its daemon answers, else podman, installing it if need be."""
     if succeeds("docker", "info", timeout=10):
         return Engine("docker")
-    if not podman_is_complete():
-        install("podman", *PODMAN_PACKAGES)
+    have("podman")
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        have("network")  # elsewhere podman's package brings what it needs
     return Engine("podman", podman_environment())
-
-
-def podman_is_complete() -> bool:
-    """Return whether podman is here and, for root, what Debian only recommends with it: runtime and network."""
-    if not shutil.which("podman"):
-        return False
-    network = any(Path(folder, "netavark").exists() for folder in ("/usr/lib/podman", "/usr/libexec/podman"))
-    return os.geteuid() != 0 or not shutil.which("apt-get") or bool(network and shutil.which("runc"))
 
 
 def podman_environment() -> dict[str, str]:
@@ -134,17 +126,10 @@ def podman_environment() -> dict[str, str]:
     return {"CONTAINERS_CONF": str(path), "PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 
 
-def install(what: str, *packages: str) -> None:
-    """Install Debian packages, or raise EngineError where that is not ours to do."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise EngineError(
-            f"cannot install {what}: this needs Debian or Ubuntu and root; "
-            "start Docker, install podman, or run this as root"
-        )
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    show("reading the list of Debian packages", ["apt-get", "update"], environment)
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    show(f"installing {what} ({' '.join(packages)})", command, environment)
+def have(purpose: str) -> None:
+    """Have what tools/host-packages lists for that purpose, or end after tools/host's sentence that names it."""
+    if subprocess.run([ROOT / "tools" / "host", purpose], stdin=subprocess.DEVNULL).returncode:
+        sys.exit(1)
 
 
 # --- the image
@@ -179,8 +164,7 @@ def ensure_base(engine: Engine) -> None:
     if engine.succeeds("pull", BASE, timeout=PULL_SECONDS):
         return
     say("docker.io cannot be reached; making the base image from Debian's mirror instead")
-    # An old keyring does not know Debian 13's keys, and installing a package that is there upgrades it.
-    install("mmdebstrap", "mmdebstrap", "debian-archive-keyring")
+    have("base")
     CACHE.mkdir(parents=True, exist_ok=True)
     archive = CACHE / "base.tar"
     command = ["mmdebstrap", "--variant=minbase", "--include=ca-certificates"]

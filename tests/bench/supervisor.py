@@ -377,7 +377,12 @@ def main(arguments: list[str]) -> int:
     if arguments:
         found = json.loads(Path(arguments[0]).read_text())
     else:
-        found = {**measure(Bench()), "machine": machine(), "date": time.strftime("%Y-%m-%d")}
+        bench = Bench()
+        try:
+            figures = measure(bench)
+        finally:
+            bench.containers.remove_all()
+        found = {**figures, "machine": machine(), "date": time.strftime("%Y-%m-%d")}
         cache = ROOT / ".cache/bench-supervisor.json"
         cache.parent.mkdir(exist_ok=True)
         cache.write_text(json.dumps(found))

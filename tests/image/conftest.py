@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.image.harness import DOMAIN, IMAGE, Containers, Server, account
+from tests.image.harness import DOMAIN, IMAGE, Containers, EngineMissing, Server, account
 
 USERS = ("anna", "bob", "carla")
 
@@ -50,11 +50,24 @@ FILES = {
 Start = Callable[..., Server]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for engine and image before the first test: one sentence instead of an error in each."""
+    here = Path(__file__).parent
+    if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
+        return
+    try:
+        containers = Containers()
+    except EngineMissing as missing:
+        raise pytest.UsageError(str(missing)) from None
+    found = containers.call("image", "inspect", IMAGE)
+    containers.remove_all()
+    if found.code:
+        raise pytest.UsageError(f"cannot find the image {IMAGE}; build it with: make image")
+
+
 @pytest.fixture(scope="session")
 def containers() -> Iterator[Containers]:
     containers = Containers()
-    if containers.call("image", "inspect", IMAGE).code:
-        pytest.fail(f"there is no image {IMAGE}; build it with: make image", pytrace=False)
     yield containers
     containers.remove_all()
 

@@ -9,6 +9,7 @@ import os
 import smtplib
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,21 +49,31 @@ class Result:
     output: str
 
 
+class EngineMissing(Exception):
+    """There is no container engine; the message says why and what to do."""
+
+
 class Containers:
     """The engine that tools/engine found, and the containers that were started with it."""
 
     def __init__(self) -> None:
         tool = str(ROOT / "tools" / "engine")
-        name = subprocess.run([tool, "name"], capture_output=True, text=True, check=True).stdout.strip()
+        found = subprocess.run([tool, "name"], capture_output=True, text=True)
+        if found.returncode:
+            raise EngineMissing(found.stderr.strip())
+        name = found.stdout.strip()
         pairs = subprocess.run([tool, "env"], capture_output=True, text=True, check=True).stdout.split()
         self._engine = name
         self._environ = {**os.environ, **dict(pair.split("=", 1) for pair in pairs)}
         self._names: list[str] = []
+        # podman's monitor of a command in a container leaves a file where it was started when memory runs out.
+        self._folder = tempfile.TemporaryDirectory(prefix="dmsinit-containers-")
 
     def call(self, *arguments: str, stdin: str | None = None, timeout: float = PATIENCE_SECONDS) -> Result:
         """Run a command of the engine."""
         done = subprocess.run(
-            [self._engine, *arguments], env=self._environ, timeout=timeout, text=True, errors="replace",
+            [self._engine, *arguments], env=self._environ, cwd=self._folder.name, timeout=timeout,
+            text=True, errors="replace",
             stdin=subprocess.DEVNULL if stdin is None else None, input=stdin,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
@@ -77,7 +88,8 @@ class Containers:
     def follow(self, name: str) -> "subprocess.Popen[str]":
         """Return a process whose standard output is the log of a container, from its beginning to its end."""
         return subprocess.Popen(
-            [self._engine, "logs", "--follow", name], env=self._environ, text=True, errors="replace",
+            [self._engine, "logs", "--follow", name], env=self._environ, cwd=self._folder.name,
+            text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
@@ -125,6 +137,7 @@ class Containers:
     def remove_all(self) -> None:
         for name in self._names:
             self.remove(name)
+        self._folder.cleanup()
 
 
 @dataclass

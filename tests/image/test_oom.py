@@ -1,5 +1,7 @@
 """Memory runs out in a container with a limit: the kernel ends one service, and everybody can see which and why."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.image.conftest import Start
@@ -58,3 +60,4 @@ def test_an_oom_kill_is_told_as_such_and_spares_the_rest(start: Start, namespace
     assert server.services()["hog"]["last_exit"]["cause"] == "signalled"
     assert server.stop() < 20
     assert server.exit_code() == 0
+    assert not Path("oom").exists()  # what podman writes where it is called
