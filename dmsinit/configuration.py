@@ -5,6 +5,9 @@ Contract:
   render → validate → install → the smallest action for each service → ready again.
 - A service that was well before and does not get ready with its new configuration takes the whole apply back: the
   previous files come back, and the services with them. One that was ill before proves nothing, and only is told.
+- An apply ends when the last service runs with what it has changed. Services that reload go on answering meanwhile, and
+  the next change does not wait for them: it is installed at once, and they reload once more for all that came. What a
+  later change has replaced is not taken back.
 - Whatever happens is told in the log, by `system.problems` (`dmsctl status`), to who asked, and in the log of the
   change detection (/var/log/supervisor/changedetector.log, which users read).
 """
@@ -14,13 +17,16 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import anyio
+
 from dmsinit.inotify import Watcher
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Action, Plan
 from dmsinit.problem import ProblemsFound
 from dmsinit.rendering import Conversation, NoAccounts, Rendered, RenderFailed, Unchanged
 from dmsinit.spawn import start_render
-from dmsinit.supervisor import Children, OperationFailed, Reason, State, Supervisor
+from dmsinit.supervisor import Children, OperationFailed, Reason, Supervisor
+from dmsinit.supervisor.converging import Converging
 from dmsinit.system import System
 
 DETECTOR: Final = "changedetector"
@@ -38,23 +44,34 @@ class Configuration:
         self._watcher = watcher
         self._log = log
         self.busy = asyncio.Lock()
-        """Held during an apply."""
+        """Held while an apply changes what is installed."""
+        self._latest: Rendered | None = None
+        self._runs = self._refused = 0
 
     async def watch(self) -> None:
         """Carry out every change of a watched file, one at a time, for ever."""
-        while True:
-            # Without a table of what to heed (after a re-execution), the first run brings one.
-            names = await self._watcher.changed() if self._watcher.adopted else {""}
-            if not self._detecting:
-                continue
-            self._log.debug(f"written in the configuration: {', '.join(sorted(names))}")
-            try:
-                await self._apply("--detect")
-            except Unchanged:
-                continue
-            except REFUSALS as error:
-                self._note(f"not in force: {error}", "error")
-                self._log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
+        async with anyio.create_task_group() as group:
+            while True:
+                # Without a table of what to heed (after a re-execution), the first run brings one.
+                names = await self._watcher.changed() if self._watcher.adopted else {""}
+                if not self._detecting:
+                    continue
+                self._log.debug(f"written in the configuration: {', '.join(sorted(names))}")
+                installed = asyncio.Event()
+                group.start_soon(self._carry_out, installed)
+                await installed.wait()
+
+    async def _carry_out(self, installed: asyncio.Event) -> None:
+        """Carry out what has changed; `installed` is set when the next change may be."""
+        try:
+            await self._apply("--detect", installed)
+        except Unchanged:
+            pass
+        except REFUSALS as error:
+            self._note(f"not in force: {error}", "error")
+            self._log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
+        finally:
+            installed.set()
 
     async def apply(self) -> Mapping[str, object]:
         """Run the flow again, whatever changed; return the changed files and what was done to services."""
@@ -75,20 +92,39 @@ class Configuration:
         detector = self._supervisor.units.get(DETECTOR)
         return detector is None or detector.wanted
 
-    async def _apply(self, mode: str) -> Mapping[str, object]:
-        async with self.busy:
-            try:
-                with self._system.applying():
-                    return await self._flow(mode)
-            except REFUSALS as error:
-                self._system.problems = [f"the last change of the configuration is not in force: {error}"]
-                raise
+    async def _apply(self, mode: str, installed: asyncio.Event | None = None) -> Mapping[str, object]:
+        self._runs += 1
+        run = self._runs
+        try:
+            with self._system.applying():
+                result = await self._flow(mode, installed or asyncio.Event())
+        except REFUSALS as error:
+            self._refused = run
+            self._system.problems = [f"the last change of the configuration is not in force: {error}"]
+            raise
+        if run > self._refused:
+            self._system.problems = []
+        return result
 
-    async def _flow(self, mode: str) -> Mapping[str, object]:
-        began = time.monotonic()
-        rendered = await self.render(mode)
-        done = await self._converge(rendered)
-        self._system.problems = []
+    async def _flow(self, mode: str, installed: asyncio.Event) -> Mapping[str, object]:
+        async with self.busy:
+            began = time.monotonic()
+            rendered = self._latest = await self.render(mode)
+            before = self._supervisor.plan
+            well = {unit.name for unit in self._supervisor.units.values() if unit.done}
+            try:
+                converging = await self._converge(rendered)
+            except OperationFailed as failure:
+                raise await self._judged(failure, before, well, rendered) from failure
+        installed.set()
+        try:
+            await converging.reloaded()
+        except OperationFailed as failure:
+            async with self.busy:
+                raise await self._judged(failure, before, well, rendered) from failure
+        return self._completed(rendered, converging.actions, began)
+
+    def _completed(self, rendered: Rendered, done: Sequence[Action], began: float) -> Mapping[str, object]:
         what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
         sentence = f"{time.monotonic() - began:.2f} s: {len(rendered.changes)} files, {what}"
         if rendered.changes or done:
@@ -96,19 +132,20 @@ class Configuration:
         self._note(f"change completed in {sentence}")
         return {"changes": rendered.changes, "actions": done}
 
-    async def _converge(self, rendered: Rendered) -> Sequence[Action]:
-        before = self._supervisor.plan
-        well = {unit.name for unit in self._supervisor.units.values() if unit.state is State.READY}
-        try:
-            done = await self._supervisor.converge(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
-            for action in done:
-                if action.action == "start" and self._must_become_ready(action.service):
-                    await self._supervisor.operate(action.service, "start", wait=True)
-            return done
-        except OperationFailed as failure:
-            if before is None or not self._to_blame(before, well):
-                raise
-            raise await self._take_back(before, rendered, failure) from failure
+    async def _converge(self, rendered: Rendered) -> Converging:
+        converging = await self._supervisor.begin(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
+        for action in converging.actions:
+            if action.action == "start" and self._must_become_ready(action.service):
+                await self._supervisor.operate(action.service, "start", wait=True)
+        return converging
+
+    async def _judged(
+        self, failure: OperationFailed, before: Plan | None, well: set[str], rendered: Rendered
+    ) -> OperationFailed:
+        """Take an apply back when it is to blame and still the latest; return what to tell of it."""
+        if before is None or rendered is not self._latest or not self._to_blame(before, well):
+            return failure
+        return await self._take_back(before, rendered, failure)
 
     def _must_become_ready(self, name: str) -> bool:
         service = self._supervisor.unit(name).service

@@ -76,10 +76,15 @@ class Stop(Record, frozen=True):
 
 
 class Reload(Record, frozen=True):
-    """How a service is told to read its files again: a command, or else a signal."""
+    """How a service is told to read its files again: a command, or else a signal.
+
+    `renews` are the names of children (as in /proc/PID/comm; `*` is allowed) that it replaces by new ones: until it
+    has, the reload is not over.
+    """
 
     signal: str = "HUP"
     command: tuple[str, ...] = ()
+    renews: tuple[str, ...] = ()
 
 
 class Limits(Record, frozen=True):

@@ -18,7 +18,10 @@ from dmsinit.supervisor.reserve import RESERVE
 
 
 class Process(NamedTuple):
-    """A line of /proc: identities of one process; `started` (clock ticks since boot) tells a recycled pid apart."""
+    """A line of /proc: identities of one process; `started` (clock ticks since boot) tells a recycled pid apart.
+
+    `name` is what the kernel calls it, at most 15 characters (proc_pid_comm(5)).
+    """
 
     pid: int
     parent: int
@@ -26,6 +29,7 @@ class Process(NamedTuple):
     session: int
     started: int
     state: str
+    name: str = ""
 
 
 def read_process(pid: int) -> Process | None:
@@ -33,8 +37,10 @@ def read_process(pid: int) -> Process | None:
     data = _read(pid, "stat", 1024)
     if data is None:
         return None
-    fields = data[data.rindex(b")") + 2 :].split()
-    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0].decode())
+    end = data.rindex(b")")
+    fields = data[end + 2 :].split()
+    name = data[data.index(b"(") + 1 : end].decode("latin-1")
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0].decode(), name)
 
 
 class Snapshot:

@@ -68,6 +68,9 @@ RUNNING: Final = frozenset({_S.STARTING, _S.READY, _S.UNHEALTHY, _S.RELOADING, _
 ANSWERING: Final = frozenset({_S.READY, _S.UNHEALTHY, _S.RELOADING})
 """States in which the service has become ready and is expected to answer."""
 
+COMPLETE: Final = frozenset({_S.READY, _S.RELOADING})
+"""States in which nothing is missing: one that reads its files again goes on answering with what it had."""
+
 AT_REST: Final = frozenset({_S.STOPPED, _S.DISABLED, _S.EXITED, _S.FAILED})
 """States that last until somebody wants something (or, for a periodic service, until its next run)."""
 

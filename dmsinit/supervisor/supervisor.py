@@ -11,6 +11,7 @@ import anyio.abc
 import msgspec
 
 from dmsinit.plan import Action, Change, Plan, actions, dependencies
+from dmsinit.supervisor.converging import Converging, together
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
 from dmsinit.supervisor.handover import UnitState
 from dmsinit.supervisor.life import Life
@@ -58,6 +59,12 @@ class Supervisor:
 
         Raises OperationFailed when a service does not take its new configuration, after all actions were tried.
         """
+        converging = await self.begin(plan, changes, reason)
+        await converging.reloaded()
+        return converging.actions
+
+    async def begin(self, plan: Plan, changes: Iterable[Change], reason: Reason) -> Converging:
+        """Do all that `converge` does, but do not wait for the services that reload: they go on answering meanwhile."""
         todo = actions(self.plan, plan, changes)
         gone = [unit for name, unit in self.units.items() if name not in {s.name for s in plan.services}]
         self.plan = plan
@@ -72,10 +79,14 @@ class Supervisor:
                 if service.enabled:
                     unit.set_enabled(True)
         failures: list[OperationFailed] = []
+        converging = Converging(todo)
         async with anyio.create_task_group() as group:
             for action in todo:
+                unit = self.units[action.service]
                 if action.action == "start":
-                    self.units[action.service].want_up(reason)
+                    unit.want_up(reason)
+                elif action.action == "reload" and unit.state in ANSWERING:
+                    converging.add(self._reload(unit, reason))
                 else:
                     group.start_soon(self._act, action, reason, failures)
         for unit in [*gone, *(self.units[s.name] for s in plan.services if not s.enabled)]:
@@ -86,23 +97,34 @@ class Supervisor:
             self._relations.follow(one)
             one.changed.fire()  # who waits for it may wait for it no longer
         if failures:
-            lines = [line for failure in failures for line in failure.log_lines]
-            raise OperationFailed("\n".join(str(failure) for failure in failures), log_lines=lines)
-        return todo
+            raise together([*failures, *await converging.failures()])
+        return converging
 
     async def _act(self, action: Action, reason: Reason, failures: list[OperationFailed]) -> None:
         unit = self.units[action.service]
         try:
             if action.action == "stop":
                 await self._stop(unit, reason)
-            elif action.action == "reload" and unit.state in (State.READY, State.UNHEALTHY):
-                await reload(unit, reason)
             elif unit.state is not State.WAITING and (unit.wanted or unit.state in (State.FAILED, State.EXITED)):
                 await self._restart(
                     unit, reason
                 )  # one that waits begins with what is new; one that is stopped stays so
         except OperationFailed as failure:
             failures.append(failure)
+
+    async def _reload(self, unit: Unit, reason: Reason) -> None:
+        """Make a service run with its changed files: where it does not reload, by starting it anew."""
+        before = unit.starts
+        try:
+            await reload(unit, reason)
+        except OperationFailed as failure:
+            if not unit.wanted:  # somebody stopped it meanwhile
+                return
+            self.world.log.warn(f"{failure}; {unit.name} is started anew with the changed configuration")
+            if unit.starts == before:
+                await self._restart(unit, reason)
+            else:  # it has ended of the reload, and its next life has read what is new
+                await self._until_up(unit, before, "restart")
 
     def _add(self, unit: Unit) -> None:
         self.units[unit.name] = unit

@@ -7,6 +7,7 @@ from typing import Final
 
 import anyio
 
+from dmsinit.base.dispositions import would_kill
 from dmsinit.plan import Service, Stop
 from dmsinit.supervisor import command, ending
 from dmsinit.supervisor.children import Child
@@ -19,6 +20,8 @@ _LEFTOVER_GRACE_SECONDS: Final = 1.0
 """Time for what the main process left behind when it was told to end."""
 _CRASH_GRACE_SECONDS: Final = 0.03
 """The same when the main process ended by itself: nobody is served by orphans, and they keep its successor waiting."""
+_LOOKS_SECONDS: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Pauses between looks at a process that was told to end, and may have lost the signal."""
 _KILL_ROUNDS: Final = 5
 """A tree that forks while it is killed needs more than one look."""
 
@@ -121,7 +124,14 @@ class Tree:
                 code = 127
             if code == 0:
                 return
-        child.send_signal(signal_number(stop.signal))
+        number = signal_number(stop.signal)
+        child.send_signal(number)
+        for pause in _LOOKS_SECONDS:
+            with anyio.move_on_after(pause):
+                await child.wait()
+                return
+            if would_kill(child.pid, number):  # it lives: the signal was lost when it executed itself anew
+                child.send_signal(number)
 
 
 def _pids(processes: Iterable[Process]) -> str:

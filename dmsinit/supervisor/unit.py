@@ -23,9 +23,10 @@ from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
 from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.pulse import Pulse
-from dmsinit.supervisor.states import ANSWERING, AT_REST, RUNNING, Reason, State, check
+from dmsinit.supervisor.states import ANSWERING, AT_REST, COMPLETE, RUNNING, Reason, State, check
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
 from dmsinit.supervisor.tree import Tree
+from dmsinit.supervisor.turns import Turns
 from dmsinit.supervisor.world import World
 
 DEATHS_KEPT: Final = 10
@@ -63,6 +64,7 @@ class Unit:
         self.scope: anyio.CancelScope | None = None
         self.asking: anyio.CancelScope | None = None
         self.reloading = False
+        self.turns = Turns()
         self.missed = False
         self.ready_at: float | None = None
 
@@ -94,7 +96,7 @@ class Unit:
         """It has nothing left to do for the server to be complete."""
         if self.service.every_seconds:
             return True  # what runs now and then is no part of a complete server
-        return self.state is State.READY or (self.service.type == "oneshot" and self.state is State.EXITED)
+        return self.state in COMPLETE or (self.service.type == "oneshot" and self.state is State.EXITED)
 
     @property
     def hopeless(self) -> bool:

@@ -1,0 +1,88 @@
+"""Changes that come faster than a daemon reloads: each is in force soon, and none is refused or kills a daemon."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from tests.image.harness import DOMAIN, Containers, Server, account
+
+CHANGES = 24
+GAPS_SECONDS = (0.45, 0.6, 0.8, 0.05)
+DETECTOR_LOG = "/var/log/supervisor/changedetector.log"
+
+
+@pytest.fixture(scope="module")
+def server(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with Amavis, whose reload takes seconds."""
+    server = containers.start(
+        {"postfix-accounts.cf": account(f"anna@{DOMAIN}")}, tmp_path_factory.mktemp("reloads"),
+        environment={"ENABLE_POSTGREY": "1"},
+    )  # fmt: skip
+    yield server.wait_until_up()
+    server.remove()
+
+
+def started(server: Server, name: str) -> dict[str, str]:
+    """Return the children of a service by pid, with the moment of their start (proc_pid_stat(5), field 22)."""
+    table = server.checked("sh", "-c", "cat /proc/[0-9]*/stat 2> /dev/null || true").splitlines()
+    rows = [(line[: line.index(" ")], line[line.rindex(")") + 2 :].split()) for line in table]
+    return {pid: fields[19] for pid, fields in rows if fields[1] == str(server.pids()[name])}
+
+
+def test_accounts_in_new_domains_one_after_the_other(server: Server) -> None:
+    """Each changes the domains that Amavis serves, which executes itself anew to read them."""
+    before = server.services()
+    for number in range(CHANGES):
+        with (server.config / "postfix-accounts.cf").open("a") as file:
+            file.write(account(f"user@d{number}.test"))
+        time.sleep(GAPS_SECONDS[number % len(GAPS_SECONDS)])  # the pace of whoever adds accounts
+    last = f"d{CHANGES - 1}.test"
+    usable = f"until grep -q {last} /etc/postfix/vhost && grep -q {last} /etc/dovecot/userdb; do sleep 0.05; done"
+    server.checked("timeout", "15", "bash", "-c", usable)  # one reload after the other takes far longer
+    with server.imap(f"user@{last}"):
+        pass
+    server.wait_for_line(DETECTOR_LOG, "amavis reload")
+    idle = 'until dmsctl status amavis --json | grep -q \'"state": *"ready"\'; do sleep 0.2; done'
+    server.checked("timeout", "60", "bash", "-c", idle)
+    after = server.services()
+    assert {name: one["restarts"] for name, one in after.items()} == {
+        name: one["restarts"] for name, one in before.items()
+    }
+    assert {name: one["pid"] for name, one in after.items()} == {name: one["pid"] for name, one in before.items()}
+    log = server.log()
+    assert "cannot" not in log
+    assert "not in force" not in server.checked("cat", DETECTOR_LOG)
+    server.send(f"user@{last}", "to the last one")
+    assert server.receive(f"user@{last}", "to the last one")["X-Virus-Scanned"] == "Yes"
+
+
+@pytest.mark.parametrize("name", ["amavis", "dovecot", "postfix"])
+def test_a_reload_returns_when_new_children_serve(server: Server, name: str) -> None:
+    before = started(server, name)
+    server.checked("dmsctl", "reload", name)
+    after = started(server, name)
+    renewed = set(after.items()) - set(before.items())
+    assert renewed, f"{name} has only its old children: {after}"
+    if name == "amavis":
+        assert not set(after.items()) & set(before.items())
+
+
+def test_many_reloads_at_once_are_one_after_the_other(server: Server) -> None:
+    pid = server.pids()["amavis"]
+    server.checked("bash", "-c", "for n in {1..8}; do dmsctl reload amavis & done; wait")
+    states = [line for line in server.checked("dmsctl", "events").splitlines() if " amavis:" in line]
+    assert server.pids()["amavis"] == pid
+    assert server.services()["amavis"]["state"] == "ready"
+    assert "backoff" not in "".join(states[-8:])
+
+
+def test_a_stop_in_the_middle_of_a_reload_is_fast(server: Server) -> None:
+    server.checked("bash", "-c", "dmsctl reload amavis & sleep 0.7; dmsctl stop amavis; wait || true")
+    stopping = [line for line in server.checked("dmsctl", "events").splitlines() if " amavis:" in line][-2:]
+    assert "stopping" in stopping[0]
+    assert "stopped" in stopping[1]
+    began, ended = (datetime.fromisoformat(line.split()[0]) for line in stopping)
+    assert (ended - began).total_seconds() < 8  # its grace is 10 s
+    server.checked("dmsctl", "start", "amavis")
