@@ -1,6 +1,7 @@
 """What the metrics read, taken from the supervisor at the moment of a scrape. Implements metrics.Source."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Protocol
 
@@ -9,7 +10,7 @@ from dmsinit.plan import Service
 from dmsinit.supervisor import Applies, ServiceStatus, Span, State, Supervisor
 from dmsinit.supervisor.lag import Lag
 from dmsinit.supervisor.proctree import Snapshot
-from dmsinit.supervisor.states import AT_REST, Reason
+from dmsinit.supervisor.states import AT_REST, COMPLETE, Reason
 
 
 class Whole(Protocol):
@@ -66,6 +67,13 @@ class Observation:
         """Every start but those of the boot."""
         return self._counted(lambda state, reason: state == State.STARTING and reason != Reason.BOOT)
 
+    def busy(self) -> Mapping[str, int]:
+        """At work, and too busy to answer its probe: each time that began."""
+        totals: Counter[str] = Counter()
+        for (service, state, _), count in self._supervisor.world.events.counts.items():
+            totals[service] += count if state == State.BUSY else 0
+        return totals
+
     def exits(self) -> Mapping[tuple[str, str], int]:
         """Every end of a process: by itself (then comes backoff or rest), or because somebody stopped it."""
         ends = {str(state) for state in (*AT_REST - {State.DISABLED}, State.BACKOFF)}
@@ -84,7 +92,7 @@ class Observation:
 
     def milters(self) -> Mapping[str, Milter]:
         return {
-            name: Milter(unit.state in (State.READY, State.RELOADING), unit.answers.last_seconds)
+            name: Milter(unit.state in COMPLETE, unit.answers.last_seconds)
             for name, unit in self._supervisor.units.items()
             if unit.service.enabled and "milter" in _asked(unit.service)
         }

@@ -44,11 +44,16 @@ class Readiness(Record, frozen=True):
 
 
 class Health(Record, frozen=True):
-    """Asked for ever once ready; after `failures` failures in a row the service is restarted (`probe-failed`)."""
+    """Asked for ever once ready; after `failures` failures in a row the service is restarted (`probe-failed`).
+
+    Failures count while it does nothing. One that gives no answer because it is at work is `busy`, and is restarted
+    after `busy_timeout_seconds` of silence.
+    """
 
     probe: Probe
     interval_seconds: float = 15.0
     failures: int = 3
+    busy_timeout_seconds: float = 900.0
 
 
 class Restart(Record, frozen=True):

@@ -31,6 +31,7 @@ DOWN: Final = 'state=~"backoff|failed|stopped|unhealthy|starting|waiting"'
 STATES: Final = {
     "ready": "green",
     "reloading": "blue",
+    "busy": "yellow",
     "starting": "light-blue",
     "waiting": "light-yellow",
     "stopping": "purple",

@@ -17,7 +17,7 @@ def all_services(verb: str) -> list[str]:
     for one in services:
         definition = defined.get(one["name"], {})
         if verb == "reload":
-            wanted = one["state"] in ("ready", "unhealthy") and definition.get("reload") is not None
+            wanted = one["state"] in ("ready", "busy", "unhealthy") and definition.get("reload") is not None
         else:
             wanted = verb == "stop" or definition.get("type") != "oneshot"
         if one["enabled"] and wanted:

@@ -12,6 +12,7 @@ STATES: Final = {
     "waiting": ("STARTING", True),
     "starting": ("STARTING", True),
     "ready": ("RUNNING", True),
+    "busy": ("RUNNING", True),
     "unhealthy": ("RUNNING", True),
     "reloading": ("RUNNING", True),
     "stopping": ("STOPPING", True),

@@ -8,6 +8,7 @@ from typing import Final, TextIO
 _COLOURS: Final = {"green": "32", "yellow": "33", "red": "31", "dim": "2"}
 _STATE_COLOURS: Final = {
     "ready": "green", "starting": "yellow", "waiting": "yellow", "reloading": "yellow", "stopping": "yellow",
+    "busy": "yellow",
     "unhealthy": "red", "backoff": "red", "failed": "red", "stopped": "dim", "exited": "dim", "disabled": "dim",
     "booting": "yellow", "degraded": "red",
 }  # fmt: skip

@@ -166,7 +166,7 @@ def _tail(words: Sequence[str]) -> int:
 def _start(words: Sequence[str]) -> int:
     services = _services()
     names = all_services("start") if "all" in words else _named(_required("start", words, 2), services)
-    ready = [name for name in names if name in services and services[name]["state"] in ("ready", "unhealthy")]
+    ready = [name for name in names if name in services and services[name]["state"] in ("ready", "busy", "unhealthy")]
     return _each(names, services, "start", "started", dict.fromkeys(ready, "already started"))
 
 

@@ -52,6 +52,7 @@ class Metrics:
             *system.dmsinit(source),
             *services.states(found),
             *services.counts(names, source.restarts(), source.exits()),
+            services.busy(names, source.busy()),
             *services.resources(used, {name: cpu_seconds[name] for name in names}),
             *services.logs(names, source.logged()),
             *system.container(self._hierarchy),

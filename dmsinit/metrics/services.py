@@ -7,13 +7,11 @@ from dmsinit.metrics._prometheus import CounterMetricFamily, GaugeMetricFamily, 
 from dmsinit.metrics.families import counters, gauges
 from dmsinit.metrics.process import Usage
 from dmsinit.metrics.source import Logged
-from dmsinit.supervisor.states import Reason, State
+from dmsinit.supervisor.states import COMPLETE, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
 
 RESTART_REASONS: Final = tuple(reason.value for reason in Reason if reason not in (Reason.BOOT, Reason.SHUTDOWN))
 EXIT_REASONS: Final = tuple(reason.value for reason in Reason if reason is not Reason.BOOT)
-_UP: Final = frozenset({State.READY, State.RELOADING})
-
 Counts = Mapping[tuple[str, str], int]
 """(service, reason) → how often."""
 
@@ -24,11 +22,11 @@ def states(services: Sequence[ServiceStatus]) -> Sequence[Metric]:
     for one in services:
         for name in State:
             state.add_metric([one.name, name.value], float(one.state == name))
-    up = {one.name: float(one.state in _UP) for one in services}
+    up = {one.name: float(one.state in COMPLETE) for one in services}
     ready = {one.name: one.ready_seconds or 0.0 for one in services if one.enabled}
     return [
         state,
-        gauges("dms_service_up", "Whether a service is ready.", "service", up),
+        gauges("dms_service_up", "Whether a service is ready, busy or reloading.", "service", up),
         gauges("dms_service_ready_seconds", "From the last start to readiness.", "service", ready),
     ]
 
@@ -42,6 +40,12 @@ def counts(names: Sequence[str], restarts: Counts, exits: Counts) -> Sequence[Me
         _counted("dms_service_exits", "Ends of the main process.", names, EXIT_REASONS, exits),
         counters("dms_oom_kills", "Ends of the main process by the kernel's OOM killer.", "service", killed),
     ]
+
+
+def busy(names: Sequence[str], counted: Mapping[str, int]) -> Metric:
+    """Return how often the services `names` were too busy to answer."""
+    text = "Times that a service was at work and did not answer its health probe."
+    return counters("dms_service_busy", text, "service", {name: float(counted.get(name, 0)) for name in names})
 
 
 def _counted(name: str, text: str, names: Sequence[str], reasons: Sequence[str], counted: Counts) -> Metric:

@@ -53,6 +53,9 @@ class Source(Protocol):
     def restarts(self) -> Mapping[tuple[str, str], int]:
         """Return how often each (service, reason) was started again since PID 1 began."""
 
+    def busy(self) -> Mapping[str, int]:
+        """Return how often each service became busy since PID 1 began."""
+
     def exits(self) -> Mapping[tuple[str, str], int]:
         """Return how often each (service, reason) ended since PID 1 began."""
 

@@ -11,9 +11,9 @@ from typing import Final
 
 from dmsinit.plan import Probe
 from dmsinit.probes import _protocols
-from dmsinit.probes._stream import CannotAsk, ProbeFailed, connect, read_line
+from dmsinit.probes._stream import CannotAsk, NoAnswer, ProbeFailed, connect, read_line
 
-__all__ = ["CannotAsk", "ProbeFailed", "RunCommand", "ask", "connect", "read_line"]
+__all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "RunCommand", "ask", "connect", "read_line"]
 
 RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 """Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
@@ -34,6 +34,9 @@ _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
 async def ask(probe: Probe, run: RunCommand) -> None:
     """Ask once; return when the answer is right, raise ProbeFailed otherwise, at the latest after its timeout.
 
+    It is a NoAnswer when nothing came, which a daemon that is full has in common with one that hangs; a command may
+    have ended for any reason.
+
     Raises CannotAsk when we ourselves lack what it takes to ask.
     """
     try:
@@ -44,11 +47,11 @@ async def ask(probe: Probe, run: RunCommand) -> None:
             elif probe.kind == "command":
                 code = await run(probe.command)
                 if code != 0:
-                    raise ProbeFailed(f"{probe.command[0]} ended with exit code {code}")
+                    raise NoAnswer(f"{probe.command[0]} ended with exit code {code}")
             else:
                 await _KINDS[probe.kind](probe)
     except TimeoutError:
         where = probe.address or " ".join(probe.command)
-        raise ProbeFailed(f"{where}: no answer within {probe.timeout_seconds:g} s") from None
+        raise NoAnswer(f"{where}: no answer within {probe.timeout_seconds:g} s") from None
     except OSError as error:
         raise CannotAsk(f"cannot ask {probe.address or probe.command[0]}: {error.strerror or error}") from None

@@ -19,6 +19,10 @@ class ProbeFailed(Exception):
     """The daemon does not answer as it should; the message says what came instead."""
 
 
+class NoAnswer(ProbeFailed):
+    """Nothing came, right or wrong: the daemon hangs, or has no room for one more client."""
+
+
 def split_inet(address: str) -> tuple[str, int]:
     """Split `inet:HOST:PORT` (or `HOST:PORT`); `localhost` is 127.0.0.1, IPv6 stands in brackets."""
     host, separator, port = address.removeprefix("inet:").rpartition(":")
@@ -40,11 +44,12 @@ async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asy
     except OSError as error:
         if error.errno in _EXHAUSTED:
             raise CannotAsk(f"cannot ask {address}: {error.strerror}") from None
-        raise ProbeFailed(f"{address}: {error.strerror or error}") from None
+        failure = NoAnswer if error.errno == errno.EAGAIN else ProbeFailed  # its queue is full (unix(7), connect(2))
+        raise failure(f"{address}: {error.strerror or error}") from None
     try:
         yield reader, writer
     except (ConnectionError, asyncio.IncompleteReadError) as error:
-        raise ProbeFailed(f"{address}: connection closed ({error})") from None
+        raise NoAnswer(f"{address}: connection closed ({error})") from None
     finally:
         writer.transport.abort()  # what was to be said is said (drained); a probe waits for no farewell
         with suppress(OSError):
@@ -58,5 +63,5 @@ async def read_line(reader: asyncio.StreamReader) -> str:
     except ValueError:
         raise ProbeFailed(f"a line of more than {LINE_BYTES} bytes") from None
     if not line:
-        raise ProbeFailed("connection closed before an answer")
+        raise NoAnswer("connection closed before an answer")
     return line.decode("latin-1").rstrip("\r\n")

@@ -1,13 +1,15 @@
 """Does a service answer? Asked until it does (readiness), and then for ever (health)."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
 import anyio
 
 from dmsinit.plan import Health, Probe, Readiness
-from dmsinit.probes import CannotAsk, ProbeFailed, ask
+from dmsinit.probes import CannotAsk, NoAnswer, ProbeFailed, ask
 from dmsinit.supervisor.notify import Notices
+from dmsinit.supervisor.progress import Sample, progress
 from dmsinit.supervisor.world import World
 
 _FIRST_PAUSE_SECONDS: Final = 0.002
@@ -34,13 +36,46 @@ def until_next(health: Health, now: float) -> float:
     return health.interval_seconds - (now + health.interval_seconds) % (health.interval_seconds / 3)
 
 
-class Answers:
-    """The probes of one service; `last_seconds` is how long the last good answer took."""
+_FIRST_LOOK_SHARE: Final = 0.25
+"""After this part of the time that an answer may take, the service is looked at for the first time: late enough that
+one that answers costs nothing, early enough to see what it does until the time is up."""
 
-    def __init__(self, world: World, notices: Notices) -> None:
+Tell = Callable[[str | None, str], bool]
+"""Takes the result of a health probe: None or what was wrong, and what the service does although it gives no answer.
+Returns whether a failure counts."""
+
+
+class _Silence:
+    """A row of failed probes: since when, how many count, and what the service did between the last two looks at it."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.failures = 0
+        self.work = ""
+        self._last: Sample | None = None
+
+    def first(self, look: Callable[[], Sample]) -> None:
+        """Look at the service, unless a probe that failed before has."""
+        if self._last is None:
+            self._last = look()
+
+    def note(self, now: Sample | None) -> None:
+        """Compare with the look before; None after an answer that was wrong: no work excuses that."""
+        self.work = progress(self._last, now) if self._last is not None and now is not None else ""
+        self._last = now
+
+
+class Answers:
+    """The probes of one service; `last_seconds` is how long the last good answer took.
+
+    `look` tells what the processes of the service have done so far.
+    """
+
+    def __init__(self, world: World, notices: Notices, look: Callable[[], Sample]) -> None:
         self.last_seconds: float | None = None
         self._world = world
         self._notices = notices
+        self._look = look
 
     async def at_last(self, ready: Readiness) -> str | None:
         """Ask until the answer is right; return None then, or the last problem when the time is up."""
@@ -55,7 +90,7 @@ class Answers:
             while True:
                 asked = clock()
                 try:
-                    now = await self._problem(ready.probe)
+                    now, _ = await self._problem(ready.probe)
                 except CannotAsk as error:
                     now = str(error)
                 if now is None:
@@ -64,32 +99,58 @@ class Answers:
                 await anyio.sleep(until_asked_again(clock() - began, clock() - asked))
         return problem
 
-    async def no_more(self, health: Health | None, tell: Callable[[str | None], None]) -> str:
-        """Ask for ever, `tell` each result; return what was wrong when it failed too often in a row."""
-        failures = 0
+    async def no_more(self, health: Health | None, tell: Tell) -> str:
+        """Ask for ever, `tell` each result; return what was wrong when it is time to end the service.
+
+        That is when it failed too often in a row without doing anything, or was silent for too long at its work.
+        """
+        silence = _Silence()
         while health is not None:
             now = self._world.clock()
             due = now + until_next(health, now)
             await anyio.sleep(due - now)
             self._world.lag.note(self._world.clock() - due)
             try:
-                problem = await self._problem(health.probe)
+                problem = await self._attended(health.probe, silence)
             except CannotAsk:
                 continue  # that says nothing about the service
-            tell(problem)
-            failures = 0 if problem is None else failures + 1
-            if failures >= health.failures:
-                return f"{failures} health probes in a row failed, the last: {problem}"
+            if problem is None:
+                silence = _Silence()
+                tell(None, "")
+                continue
+            counts = tell(problem, silence.work)
+            silence.failures += counts and not silence.work
+            if silence.failures >= health.failures:
+                return f"{silence.failures} health probes in a row failed, the last: {problem}"
+            lasted = self._world.clock() - silence.since if silence.since is not None else 0.0
+            if counts and silence.work and lasted >= health.busy_timeout_seconds:
+                return f"at work without an answer for {lasted:.0f} s, the last: {problem}"
         await anyio.sleep_forever()
         return ""
 
-    async def _problem(self, probe: Probe) -> str | None:
+    async def _attended(self, probe: Probe, silence: _Silence) -> str | None:
+        """Ask; where no answer comes, note in `silence` what the service has done meanwhile."""
+        began = self._world.clock()
+        look_at = asyncio.get_running_loop().call_later(
+            probe.timeout_seconds * _FIRST_LOOK_SHARE, lambda: silence.first(self._look)
+        )
+        try:
+            problem, silent = await self._problem(probe)
+        finally:
+            look_at.cancel()
+        if problem is not None:
+            silence.since = began if silence.since is None else silence.since
+            silence.note(self._look() if silent else None)
+        return problem
+
+    async def _problem(self, probe: Probe) -> tuple[str | None, bool]:
+        """Return what was wrong, if anything, and whether there was no answer at all."""
         if probe.kind == "notify":
-            return None if self._notices.was_alive() else "no WATCHDOG=1 came"
+            return (None, False) if self._notices.was_alive() else ("no WATCHDOG=1 came", False)
         began = self._world.clock()
         try:
             await ask(probe, self._world.run)
         except ProbeFailed as error:
-            return str(error)
+            return str(error), isinstance(error, NoAnswer)
         self.last_seconds = self._world.clock() - began
-        return None
+        return None, False

@@ -184,7 +184,7 @@ class Life:
             with anyio.CancelScope() as scope:
                 unit.asking = scope
                 return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
-            if unit.service.health is None and unit.state is State.UNHEALTHY:  # nobody will ask again
+            if unit.service.health is None and unit.state in (State.BUSY, State.UNHEALTHY):  # nobody will ask again
                 unit.to(State.READY, Reason.CONFIG_CHANGED)
 
     async def _recovered(self) -> None:
@@ -195,13 +195,19 @@ class Life:
                 await unit.world.run(unit.service.on_recovery, unit.tree.output)
         unit.missed = True
 
-    def _health_is(self, problem: str | None) -> None:
-        """Take the result of a health probe: None, or what was wrong."""
+    def _health_is(self, problem: str | None, work: str) -> bool:
+        """Take the result of a health probe: None or what was wrong, and what the service does without an answer.
+
+        Return whether a failure counts: while it reads its files again, it does not.
+        """
         unit = self._unit
-        if problem is not None and unit.state is State.READY:
-            unit.to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
-        elif problem is None and unit.state is State.UNHEALTHY:
-            unit.to(State.READY, Reason.PROBE_FAILED, "answers again")
+        if unit.state not in (State.READY, State.BUSY, State.UNHEALTHY):
+            return False
+        state = State.READY if problem is None else State.BUSY if work else State.UNHEALTHY
+        if state is not unit.state:
+            detail = "answers again" if problem is None else f"{work}: {problem}" if work else problem
+            unit.to(state, Reason.PROBE_FAILED, detail)
+        return True
 
     # Down
 

@@ -18,6 +18,7 @@ from dmsinit.plan import Reload
 from dmsinit.supervisor.answers import until_asked_again
 from dmsinit.supervisor.children import Child
 from dmsinit.supervisor.errors import OperationFailed
+from dmsinit.supervisor.progress import progress
 from dmsinit.supervisor.renewal import Renewal
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.tree import signal_number
@@ -54,41 +55,47 @@ async def _reload_now(unit: Unit, reason: Reason) -> None:
     unit.to(State.RELOADING, reason)
     unit.reloading = True
     try:
-        problem = await _while_it_lives(unit, how, child)
+        problem, at_work = await _while_it_lives(unit, how, child)
         while not child.alive and _reloads(unit):  # its life has to notice
             await unit.changed.wait()
     finally:
         unit.reloading = False
     if not _reloads(unit):
         raise unit.failed(f"cannot reload {unit.name}: it ended meanwhile ({unit.trouble})")
-    if problem:
+    if problem and at_work:
+        unit.to(State.BUSY, reason, f"{at_work}: {problem}")
+    elif problem:
         unit.to(State.UNHEALTHY, Reason.PROBE_FAILED, problem)
         raise unit.failed(f"cannot reload {unit.name}: {problem}", unit.hint())
-    unit.to(State.READY, reason)
+    else:
+        unit.to(State.READY, reason)
 
 
 def _reloads(unit: Unit) -> bool:
     return unit.state is State.RELOADING
 
 
-async def _while_it_lives(unit: Unit, how: Reload, child: Child) -> str:
-    """Reload, but not beyond the end of its main process; return what went wrong, or nothing."""
-    problem = ""
+async def _while_it_lives(unit: Unit, how: Reload, child: Child) -> tuple[str, str]:
+    """Reload, but not beyond the end of its main process; return what went wrong, and what it does all the same."""
+    problem = at_work = ""
     async with anyio.create_task_group() as group:
 
         async def work() -> None:
-            nonlocal problem
-            problem = await _reload(unit, how, child)
+            nonlocal problem, at_work
+            problem, at_work = await _reload(unit, how, child)
             group.cancel_scope.cancel()
 
         group.start_soon(work)
         await child.wait()
         group.cancel_scope.cancel()
-    return problem
+    return problem, at_work
 
 
-async def _reload(unit: Unit, how: Reload, child: Child) -> str:
-    """Tell it to reload; return what went wrong, or nothing when it runs with its new configuration."""
+async def _reload(unit: Unit, how: Reload, child: Child) -> tuple[str, str]:
+    """Tell it to reload; return what went wrong, or nothing when it runs with its new configuration.
+
+    One that has taken it and is too busy to answer runs with it: what it does is returned beside.
+    """
     unit.notices.ready.clear()
     number = signal_number(how.signal)
     limit_seconds = unit.service.ready.timeout_seconds
@@ -103,7 +110,11 @@ async def _reload(unit: Unit, how: Reload, child: Child) -> str:
             problem = f"no new {' or '.join(how.renews)} within {limit_seconds:g} s"
             await _until(unit, lambda: renewal.done(unit.world.clock()))
             problem = ""
-    return problem or await unit.answers.at_last(unit.service.ready) or ""
+    if problem:
+        return problem, ""
+    before = unit.look()
+    problem = await unit.answers.at_last(unit.service.ready) or ""
+    return problem, progress(before, unit.look()) if problem else ""
 
 
 async def _signal(unit: Unit, number: int, child: Child) -> str:

@@ -28,7 +28,7 @@ class Renewal:
         self._old: dict[int, bool] = {}
         self._seen: dict[int, float] = {}
         self._name = _name(main)
-        self._began = False
+        self._began = self._anew = False
         if names:
             self._old = {process.pid: self._is_meant(process) for process in _children(main)}
 
@@ -36,9 +36,10 @@ class Renewal:
         """Return whether new ones have taken their place; `now` is any monotonic clock."""
         if not self._names:
             return True
-        if (name := _name(self._main)) != self._name:  # programs that call themselves otherwise than the kernel does
-            self._name, self._began, self._seen = name, True, {}
         pids = _pids(self._main)
+        if not self._anew and _name(self._main) != self._name:  # until it gives itself its own name again
+            self._anew = self._began = True
+            self._old = {pid: self._is_meant(read_process(pid)) for pid in pids}  # one under load had started more
         new = [pid for pid in pids if pid not in self._old and self._is_meant(read_process(pid))]
         self._seen = {pid: self._seen.get(pid, now) for pid in new}
         if not new:

@@ -2,7 +2,7 @@
 
         start            ready                    stop
     ┌─► waiting ─► starting ─► ready ⇄ unhealthy ─► stopping ─► stopped
-    │                 │  ▲        │ ⇅ reloading
+    │                 │  ▲        │ ⇅ busy, reloading
     │                 ▼  │        ▼
     │              backoff ◄── (ended) ─► exited     (ended on purpose, or policy says so)
     └─────────────────┘  └────► failed               (gave up, or cannot be started)
@@ -22,6 +22,7 @@ class State(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
+    BUSY = "busy"
     UNHEALTHY = "unhealthy"
     RELOADING = "reloading"
     STOPPING = "stopping"
@@ -53,23 +54,25 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     _S.STOPPED: frozenset({_S.WAITING, _S.DISABLED}),
     _S.WAITING: frozenset({_S.STARTING, _S.STOPPED, _S.FAILED}),
     _S.STARTING: frozenset({_S.READY, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
-    _S.READY: frozenset({_S.UNHEALTHY, _S.RELOADING, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
-    _S.UNHEALTHY: frozenset({_S.READY, _S.RELOADING, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
-    _S.RELOADING: frozenset({_S.READY, _S.UNHEALTHY, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
+    _S.READY: frozenset({_S.BUSY, _S.UNHEALTHY, _S.RELOADING, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
+    _S.BUSY: frozenset({_S.READY, _S.UNHEALTHY, _S.RELOADING, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
+    _S.UNHEALTHY: frozenset({_S.READY, _S.BUSY, _S.RELOADING, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
+    _S.RELOADING: frozenset({_S.READY, _S.BUSY, _S.UNHEALTHY, _S.STOPPING, _S.BACKOFF, _S.EXITED, _S.FAILED}),
     _S.STOPPING: frozenset({_S.STOPPED, _S.BACKOFF, _S.FAILED}),
     _S.BACKOFF: frozenset({_S.WAITING, _S.STOPPED, _S.FAILED}),
     _S.FAILED: frozenset({_S.WAITING, _S.STOPPED, _S.DISABLED}),
     _S.EXITED: frozenset({_S.WAITING, _S.STOPPED, _S.DISABLED}),
 }
 
-RUNNING: Final = frozenset({_S.STARTING, _S.READY, _S.UNHEALTHY, _S.RELOADING, _S.STOPPING})
+RUNNING: Final = frozenset({_S.STARTING, _S.READY, _S.BUSY, _S.UNHEALTHY, _S.RELOADING, _S.STOPPING})
 """States in which a process of the service exists."""
 
-ANSWERING: Final = frozenset({_S.READY, _S.UNHEALTHY, _S.RELOADING})
+ANSWERING: Final = frozenset({_S.READY, _S.BUSY, _S.UNHEALTHY, _S.RELOADING})
 """States in which the service has become ready and is expected to answer."""
 
-COMPLETE: Final = frozenset({_S.READY, _S.RELOADING})
-"""States in which nothing is missing: one that reads its files again goes on answering with what it had."""
+COMPLETE: Final = frozenset({_S.READY, _S.BUSY, _S.RELOADING})
+"""States in which nothing is missing: one that is at work comes to everybody in turn, and one that reads its files
+again goes on answering with what it had."""
 
 AT_REST: Final = frozenset({_S.STOPPED, _S.DISABLED, _S.EXITED, _S.FAILED})
 """States that last until somebody wants something (or, for a periodic service, until its next run)."""

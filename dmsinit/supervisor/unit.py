@@ -22,6 +22,7 @@ from dmsinit.supervisor.answers import Answers
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
 from dmsinit.supervisor.notify import Notices
+from dmsinit.supervisor.progress import Sample, sample
 from dmsinit.supervisor.pulse import Pulse
 from dmsinit.supervisor.states import ANSWERING, AT_REST, COMPLETE, RUNNING, Reason, State, check
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
@@ -57,7 +58,7 @@ class Unit:
         self.tree = Tree(service, world)
 
         self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
-        self.answers = Answers(world, self.notices)
+        self.answers = Answers(world, self.notices, self.look)
         self.moved = moved
         self.why = Reason.BOOT
         self.demand = Pulse()
@@ -174,6 +175,10 @@ class Unit:
             told["WATCHDOG_USEC"] = str(int(health.interval_seconds * 1e6))
         return told
 
+    def look(self) -> Sample:
+        """Return what its processes have done so far."""
+        return sample(self.tree.members(), self.world.clock())
+
     # Transitions
 
     def to(self, state: State, reason: Reason, detail: str = "") -> None:
@@ -198,7 +203,7 @@ class Unit:
 
     def _noticed(self) -> None:
         """Follow what the service itself says about a reload that it began on its own."""
-        if self.notices.reloading and self.state in (State.READY, State.UNHEALTHY):
+        if self.notices.reloading and self.state in (State.READY, State.BUSY, State.UNHEALTHY):
             self.to(State.RELOADING, Reason.CONFIG_CHANGED, "announced by the service")
         elif self.notices.ready.is_set() and self.state is State.RELOADING and not self.reloading:
             self.to(State.READY, self.reason)

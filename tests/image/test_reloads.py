@@ -54,7 +54,7 @@ def test_accounts_in_new_domains_one_after_the_other(server: Server) -> None:
     log = server.log()
     assert "cannot" not in log
     assert "not in force" not in server.checked("cat", DETECTOR_LOG)
-    server.send(f"user@{last}", "to the last one")
+    server.send(f"user@{last}", "to the last one", port=465, login=f"anna@{DOMAIN}")
     assert server.receive(f"user@{last}", "to the last one")["X-Virus-Scanned"] == "Yes"
 
 

@@ -49,6 +49,9 @@ class System:
     def restarts(self) -> Mapping[tuple[str, str], int]:
         return {("self", "oom-killed"): 2}
 
+    def busy(self) -> Mapping[str, int]:
+        return {"self": 3}
+
     def exits(self) -> Mapping[tuple[str, str], int]:
         return {("down", "exited"): 5, ("down", "oom-killed"): 1}
 
