@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--cert", dest="field", action="store_const", const="certificate", help="print the chain")
     chosen = parser.parse_args(arguments)
     try:
-        entry = covering(chosen.name, entries(Path(chosen.file).read_bytes()))
-        if entry:
-            sys.stdout.write(decoded(entry, chosen.field).decode())
+        found = covering(chosen.name.lower(), entries(Path(chosen.file).read_bytes()), time.time())
+        if found:
+            sys.stdout.write(decoded(found.entry, chosen.field).decode())
             return 0
         cause = f"it holds no certificate for {chosen.name}; let Traefik request one"
     except OSError as error:

@@ -116,8 +116,10 @@ def gather(
         settings.permit_docker, settings.network_interface,
         asked_for=loaded.sources.get("NETWORK_INTERFACE", "default") != "default",
     )  # fmt: skip
+    extracted = ""
     if settings.ssl_type == "letsencrypt":
-        warnings += _from_traefik(settings, root)
+        extracted, told = _from_traefik(settings, root)
+        warnings += told
     # Watches, then the snapshot, then the files themselves: what changes in between is an event that means something.
     observed = watched.paths(settings, tls.sources(settings, settings.fqdn, settings.domain), root)
     unwatched = watch(watched.places(observed, root))
@@ -130,7 +132,7 @@ def gather(
         volume = replace(volume, accounts=(), aliases=(), regexp_lines=(), quotas={})
     findings = Findings()
     servers = servers_of(settings, root, findings)
-    certificate = tls.choose(settings, settings.fqdn, settings.domain, root)
+    certificate = tls.choose(settings, settings.fqdn, settings.domain, root, extracted=extracted)
     if elsewhere:
         excuse_certificates(certificate, settings, root)
     problems += [*found.problems, *findings.problems, *certificate.problems]
@@ -177,10 +179,11 @@ def _read(root: Root, problems: list[Problem]) -> Volume:
         return Volume(Path(root(VOLUME)))
 
 
-def _from_traefik(settings: Settings, root: Root) -> list[Problem]:
+def _from_traefik(settings: Settings, root: Root) -> tuple[str, list[Problem]]:
     from dmsinit.render import acme  # its decoders are needed for nothing else
 
-    return acme.extract(settings.ssl_domain, [settings.fqdn, settings.domain], root)
+    extracted = acme.extract(settings.ssl_domain, [settings.fqdn, settings.domain], root)
+    return extracted.name, extracted.warnings
 
 
 def _port_25_proxied(root: Root) -> bool:

@@ -78,15 +78,20 @@ class Choice:
         return not missing
 
 
-def choose(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
-    """Return the certificate for SSL_TYPE, with all problems in `problems`; unknown types are the settings' concern."""
+def choose(settings: Settings, fqdn: str, domain: str, root: Root, *, extracted: str = "") -> Choice:
+    """Return the certificate for SSL_TYPE, with all problems in `problems`; unknown types are the settings' concern.
+
+    `extracted`: the name below live/ of a valid certificate out of Traefik's store. It comes before others that are
+    there: those may be what was extracted earlier for a name whose certificate is out of date now.
+    """
+    if settings.ssl_type == "letsencrypt":
+        return _letsencrypt(settings, fqdn, domain, root, extracted)
     makers: dict[str, Callable[[Settings, str, str, Root], Choice]] = {
         "": _made,
         "manual": _manual,
         "self-signed": _self_signed,
         "custom": _custom,
         "snakeoil": _snakeoil,
-        "letsencrypt": _letsencrypt,
     }
     return makers.get(settings.ssl_type, _made)(settings, fqdn, domain, root)
 
@@ -182,11 +187,13 @@ def _snakeoil(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
     return choice
 
 
-def _letsencrypt(settings: Settings, fqdn: str, domain: str, root: Root) -> Choice:
-    names = _live_names(settings, fqdn, domain)
+def _letsencrypt(settings: Settings, fqdn: str, domain: str, root: Root, extracted: str) -> Choice:
+    names = list(dict.fromkeys(filter(None, (extracted, *_live_names(settings, fqdn, domain)))))
     found = [name for name in names if root.read_size(f"{LETSENCRYPT}/{name}/fullchain.pem") is not None]
     directory = f"{LETSENCRYPT}/{(found or names)[0]}"
     keys = [f"{directory}/{name}.pem" for name in ("privkey", "key")]
+    if found[:1] == [extracted]:
+        keys.reverse()  # key.pem is what was extracted
     key = next((path for path in keys if root.read_size(path) is not None), keys[0])
     choice = Choice(Tls("letsencrypt", f"{directory}/fullchain.pem", key))
     if not found:

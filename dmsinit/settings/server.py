@@ -80,7 +80,8 @@ class Certificates(Section):
         "required, and passwords may travel in clear text.",
     )  # fmt: skip
     ssl_domain = Text(
-        "", "Name under /etc/letsencrypt/live, or in acme.json, to look for first; may start with `*.`.",
+        "", "Name under /etc/letsencrypt/live, or in acme.json, to look for first; may start with `*.`. Of several "
+        "certificates in acme.json the valid one that covers the name, and ends last, is used.",
         when="SSL_TYPE=letsencrypt", one_word=True,
     )  # fmt: skip
     ssl_cert_path = FilePath("", "Certificate chain (PEM); a renewed file is noticed.", when=_MANUAL)

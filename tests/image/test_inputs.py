@@ -1,5 +1,7 @@
 """What users write in unusual ways: it works as meant, or is refused or reported with the place."""
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +140,41 @@ def test_setup_deletes_accounts_whatever_their_names(containers: Containers, tmp
     done = containers.command("bash", "-c", script, config=tmp_path)
     assert done.code == 0, done.output
     assert (tmp_path / "postfix-accounts.cf").read_text() == ""
+
+
+MAKE_PAIR = """
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj "/CN=$1" -addext "subjectAltName=DNS:$1" \
+  -not_before "$2" -not_after "$3" -keyout "$4.key" -out "$4.chain" 2>&1
+"""
+SERIAL = "openssl s_client -connect 127.0.0.1:993 < /dev/null 2> /dev/null | openssl x509 -noout -serial"
+
+
+def test_of_several_certificates_in_traefiks_store_the_valid_one_is_used(
+    start: Start, containers: Containers, tmp_path: Path
+) -> None:
+    """Two resolvers: an expired certificate for the exact name comes first, then an old and a renewed wildcard."""
+    made = []
+    for number, (name, begin, end) in enumerate(
+        (
+            ("mail.example.test", "20200101000000Z", "20210101000000Z"),
+            ("*.example.test", "20200101000000Z", "20980101000000Z"),
+            ("*.example.test", "20210101000000Z", "20990101000000Z"),
+        )
+    ):
+        arguments = (name, begin, end, f"{CONFIG}/{number}")
+        pair = containers.command("bash", "-c", MAKE_PAIR, "make", *arguments, config=tmp_path)
+        assert pair.code == 0, pair.output
+        encoded = {
+            field: base64.b64encode((tmp_path / f"{number}.{suffix}").read_bytes()).decode()
+            for field, suffix in (("key", "key"), ("certificate", "chain"))
+        }
+        made.append({"domain": {"main": name}, **encoded})
+    (tmp_path / "acme.json").write_text(json.dumps({"a": {"Certificates": made[:1]}, "b": {"Certificates": made[1:]}}))
+    server = start(
+        environment={"SSL_TYPE": "letsencrypt", "ENABLE_AMAVIS": "0"},
+        options=("--volume", f"{tmp_path}/acme.json:/etc/letsencrypt/acme.json:ro"),
+    ).wait_until_up()
+    renewed = containers.command("openssl", "x509", "-noout", "-serial", "-in", f"{CONFIG}/2.chain", config=tmp_path)
+    assert server.checked("bash", "-c", SERIAL) == renewed.output
+    printed = server.checked("acme_extract.py", "/etc/letsencrypt/acme.json", "mail.example.test", "--cert")
+    assert printed == (tmp_path / "2.chain").read_text()

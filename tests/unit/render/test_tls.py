@@ -157,3 +157,14 @@ def test_letsencrypt_without_any_says_where_it_looked(system: System) -> None:
     cause = chosen(system, SSL_TYPE="letsencrypt").problems[0].cause
     assert "/etc/letsencrypt/live/mail.example.test/fullchain.pem" in cause
     assert "/etc/letsencrypt/live/example.test/fullchain.pem" in cause
+
+
+def test_what_is_valid_in_traefiks_store_comes_before_what_was_extracted_earlier(system: System) -> None:
+    for name in ("hill.test", FQDN):
+        for file in ("fullchain.pem", "key.pem", "privkey.pem"):
+            system.write(f"/etc/letsencrypt/live/{name}/{file}", name)
+    settings = load({"SSL_TYPE": "letsencrypt", "SSL_DOMAIN": "*.hill.test"}, fqdn=FQDN).settings
+    choice = choose(settings, FQDN, "example.test", system.root, extracted=FQDN)
+    assert choice.tls.chain_files == [f"/etc/letsencrypt/live/{FQDN}/{file}" for file in ("key.pem", "fullchain.pem")]
+    choice = choose(settings, FQDN, "example.test", system.root)
+    assert choice.tls.cert == "/etc/letsencrypt/live/hill.test/fullchain.pem"
