@@ -26,7 +26,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
 class Probe(Record, frozen=True):
     """One question to a daemon: does it answer?
 
-    `address` is `inet:HOST:PORT`, `unix:PATH`, for `http` a URL, for `file` a path; `command` is for kind `command`.
+    `address` is `inet:HOST:PORT`, `unix:PATH`, for `http` a URL, for `smtp` perhaps several with blanks between them,
+    each also `haproxy:HOST:PORT` (it wants the PROXY protocol); `command` is for kind `command`.
     `process` asks nothing: it holds while the process lives. `notify` waits for sd_notify's READY=1.
     """
 
@@ -255,7 +256,8 @@ def _visit(name: str, enabled: Mapping[str, Service], order: list[str], done: se
 def actions(before: Plan | None, after: Plan, changes: Iterable[Change]) -> list[Action]:
     """Return the smallest thing to do for each service, so that what runs is what `after` says.
 
-    A service whose definition changed is restarted; one whose files changed does what its `on_change` says.
+    A service whose definition changed or whose listener moved is restarted; one whose files changed does what its
+    `on_change` says.
     """
     old = {service.name: service for service in before.services if service.enabled} if before else {}
     new = {service.name: service for service in after.services if service.enabled}
@@ -264,11 +266,16 @@ def actions(before: Plan | None, after: Plan, changes: Iterable[Change]) -> list
     for name, service in new.items():
         if name not in old:
             result.append(Action(service=name, action="start"))
-        elif _command_line(old[name]) != _command_line(service):
+        elif _command_line(old[name]) != _command_line(service) or _moved(old[name], service):
             result.append(Action(service=name, action="restart"))
         elif name in touched and service.on_change != "none":
             result.append(Action(service=name, action=service.on_change))
     return result
+
+
+def _moved(old: Service, new: Service) -> bool:
+    """Return whether it is to listen elsewhere: not every daemon can move its listener while it runs."""
+    return old.ready.probe.address != new.ready.probe.address or old.ready.probe.command != new.ready.probe.command
 
 
 def _command_line(service: Service) -> Service:

@@ -1,9 +1,7 @@
 """Gather everything that configuration is made from: settings, volume, names, networks, certificate."""
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +20,6 @@ from dmsinit.settings import Settings, SettingsRefused, load
 from dmsinit.volume import Volume, read
 
 GENERATED: Final = "dmsinit writes this file; changes to it by hand last until the container is started again."
-_PROXIED: Final = re.compile(rb"^(?:smtp/inet/)?postscreen_upstream_proxy_protocol\s*=\s*haproxy", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,8 +45,6 @@ class Inputs:
     """Why the kernel does not report all changes of them, so that they are polled; "" when it does."""
     sieve: Programs = field(default_factory=Programs)
     """What users' Sieve scripts may call."""
-    port_25_proxied: bool = False
-    """Whether the user lets port 25 speak the PROXY protocol, so that it has no answer for who does not."""
 
     @property
     def waits_for_accounts(self) -> bool:
@@ -73,7 +68,6 @@ class Inputs:
             "generated": GENERATED,
             "watched": self.watched,
             "polled_because": self.polled_because,
-            "port_25_proxied": self.port_25_proxied,
             "sieve": self.sieve,
         }
 
@@ -143,7 +137,7 @@ def gather(
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), servers, tuple(problems), tuple(warnings), loaded.notes,
-        observed, snapshot, polled_because, _programs(settings, volume, root), _port_25_proxied(root),
+        observed, snapshot, polled_because, _programs(settings, volume, root),
     )  # fmt: skip
 
 
@@ -184,14 +178,6 @@ def _from_traefik(settings: Settings, root: Root) -> tuple[str, list[Problem]]:
 
     extracted = acme.extract(settings.ssl_domain, [settings.fqdn, settings.domain], root)
     return extracted.name, extracted.warnings
-
-
-def _port_25_proxied(root: Root) -> bool:
-    found = False
-    for name in ("postfix-main.cf", "postfix-master.cf"):
-        with suppress(OSError):  # which is told when it is applied
-            found |= bool(_PROXIED.search(root.read(f"{VOLUME}/{name}") or b""))
-    return found
 
 
 def _overrides(root: Root) -> frozenset[str]:

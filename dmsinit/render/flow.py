@@ -30,6 +30,7 @@ from dmsinit.render import (
 )
 from dmsinit.render.alone import alone
 from dmsinit.render.atomic import replace_file
+from dmsinit.render.configured import Configured
 from dmsinit.render.context import Inputs, Invalid, gather
 from dmsinit.render.effective import effective
 from dmsinit.render.elsewhere import assumed_name
@@ -87,6 +88,7 @@ class Run:
         self._into = into
         self._watch = watch
         self._voice = Voice(log, root, mode)
+        self._configured = Configured(root)
         self._mounted: frozenset[str] = frozenset()
         self._snapshot: str | None = None
 
@@ -215,7 +217,8 @@ class Run:
             self._announce(inputs)
             self._show_settings(inputs)
         with self._phase("services"):
-            planned = planned or self._services(inputs, templates)
+            if planned is None or self._configured.asked & result.changes.keys():
+                planned = self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
         self._handled()
         self._report.plan(plan_of(inputs, planned, expiries.read(), self._root), changes, result.diffs)
@@ -260,7 +263,7 @@ class Run:
         return []
 
     def _services(self, inputs: Inputs, templates: Templates) -> tuple[Service, ...]:
-        context = {**inputs.context(), "mail_log_offset": self._mail_log_offset()}
+        context = {**inputs.context(), **self._configured.names(), "mail_log_offset": self._mail_log_offset()}
         planned, warnings = supervisord.apply_edits(services.load(self._root, templates, context), self._root)
         self._voice.warn(warnings)
         return planned

@@ -9,6 +9,7 @@ import pytest
 
 from dmsinit.plan import Service
 from dmsinit.render import build, services
+from dmsinit.render.configured import Configured
 from dmsinit.render.context import gather
 from dmsinit.render.maincf import parameters
 from dmsinit.render.paths import Root
@@ -102,7 +103,9 @@ class System:
         templates = Templates(self.root("/usr/share/dmsinit/templates"), self._compiled, inputs.context())
         stage, findings = build.build(inputs, templates, self.root)
         assert findings.problems == []
-        planned = services.load(self.root, templates, {**inputs.context(), "mail_log_offset": 1000})
+        planned = services.load(
+            self.root, templates, {**inputs.context(), **Configured(self.root).names(), "mail_log_offset": 1000}
+        )
         return Rendered(stage.files, stage.directories, {service.name: service for service in planned})
 
 

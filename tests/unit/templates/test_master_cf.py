@@ -72,9 +72,10 @@ def test_policyd_spf_is_spawned_by_postfix(render: Render) -> None:
 
 
 def test_the_probe_of_health_takes_no_mail_and_only_from_inside(render: Render) -> None:
-    _, options = render().master_cf()["127.0.0.1:10029/inet"]
+    _, options = render().master_cf()["dmsinit-health/unix"]
     assert options["smtpd_relay_restrictions"] == options["smtpd_recipient_restrictions"] == "reject"
     assert options["smtpd_milters"] == ""
+    assert options["smtpd_upstream_proxy_protocol"] == options["smtpd_client_restrictions"] == ""
     assert options["max_use"] == "1"
 
 

@@ -5,7 +5,7 @@ import pytest
 from dmsinit.plan import start_order
 from dmsinit.render.owners import changes_of
 
-from .conftest import Render, System
+from .conftest import Render
 
 NAMES = {"cron", "dovecot", "mailserver", "opendkim", "opendmarc", "postfix", "rsyslog"}
 
@@ -43,23 +43,6 @@ def test_services_that_are_off(render: Render, environment: dict[str, str], off:
 def test_dovecot_is_asked_apart_from_its_clients_whatever_protocols_are_on(render: Render, imap: str) -> None:
     probe = render(ENABLE_IMAP=imap).services["dovecot"].ready.probe
     assert (probe.kind, probe.address) == ("imap", "inet:127.0.0.1:10030")
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "proxied"),
-    [
-        ("postfix-main.cf", "postscreen_upstream_proxy_protocol = haproxy\n", True),
-        ("postfix-main.cf", "# postscreen_upstream_proxy_protocol = haproxy\n", False),
-        ("postfix-master.cf", "smtp/inet/postscreen_upstream_proxy_protocol=haproxy\n", True),
-        ("postfix-master.cf", "submission/inet/smtpd_upstream_proxy_protocol=haproxy\n", False),
-    ],
-)
-def test_port_25_is_not_asked_when_it_answers_proxies_only(system: System, file: str, text: str, proxied: bool) -> None:
-    system.volume(file, text)
-    postfix = system.render().services["postfix"]
-    assert postfix.ready.probe.address == f"inet:127.0.0.1:{10029 if proxied else 25}"
-    assert postfix.health
-    assert ("for port in 25 10029;" in postfix.health.probe.command[-1]) != proxied
 
 
 @pytest.mark.parametrize(("name", "port"), [("opendkim", 8891), ("opendmarc", 8893)])
