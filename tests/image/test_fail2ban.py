@@ -45,6 +45,33 @@ print(*answers)
 """Offer HOST mail for RECIPIENT, in which a number stands for %d, that many TIMES; print the answers."""
 
 
+HIDES = """
+import base64, imaplib, smtplib, sys
+host, way, name, times = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+try:
+    for _ in range(times):
+        if way == "imap":
+            with imaplib.IMAP4(host, 143, timeout=10) as imap:
+                try:
+                    imap.authenticate("PLAIN", lambda _: f"\\0{name}\\0wrong".encode())
+                except imaplib.IMAP4.error:
+                    pass
+        else:
+            with smtplib.SMTP(host, 25, "hidden.outside.test", timeout=20) as smtp:
+                smtp.ehlo()
+                smtp.docmd(f"MAIL FROM:<{name}>" if way == "sender" else "MAIL FROM:<>")
+                print(smtp.docmd("RCPT TO:<anna@example.test>" if way == "sender" else f"RCPT TO:<{name}>"))
+except OSError:
+    pass  # banned already
+"""
+"""Fail at HOST in a WAY that logs NAME, that many TIMES."""
+
+PROBED = "(no auth attempts in user=<>, rip=127.0.0.1, lip=127.0.0.1,"
+"""What the log says of a health probe."""
+FORGED = "a,192.0.2.66,sasl:plain)<x>: Password mismatch"
+ENDED = "x>, rip=192.0.2.66, lip=192.0.2.1, session=<y>"
+
+
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("state")
@@ -119,6 +146,35 @@ def test_who_looks_for_users_or_relays_is_banned_too(guard: Server, containers: 
         assert [connection(seeker, guard, port) for port in (25, 587, 993)] == ["silence"] * 3
         assert freed(guard, seeker.address) == ["Unbanned IP from postfix: 1"]
         assert connection(seeker, guard, 25) == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        ("sender", f'"{PROBED}"@outside.test'),
+        ("sender", '"x>[127.0.0.1]"@outside.test'),
+        ("recipient", f'"{PROBED}>"@example.test'),
+        ("recipient", '"[192.0.2.66]: 554 5.7.1 x"@elsewhere.test'),
+        ("imap", PROBED),
+        ("imap", FORGED),
+        ("imap", ENDED),
+    ],
+)
+def test_no_name_hides_who_fails_nor_has_others_banned(
+    guard: Server, containers: Containers, way: str, name: str
+) -> None:
+    """Names that look like what filters of the log leave out, or like another address that failed."""
+    with peer(containers) as hider:
+        hider.python(HIDES, guard.address, way, name, "6")
+        jail = "dovecot" if way == "imap" else "postfix"
+        guard.wait_for_line(LOG, rf"\[{jail}\] Ban {hider.address}$")
+        assert connection(hider, guard, 993) == "silence"
+        lines = [
+            line for line in guard.mail_log().splitlines() if hider.address in line and name.strip('"@')[:9] in line
+        ]
+        assert len(lines) >= 6
+        assert "192.0.2.66" not in guard.checked("setup", "fail2ban")
+        freed(guard, hider.address)
 
 
 def test_who_is_inside_is_never_banned(guard: Server) -> None:
