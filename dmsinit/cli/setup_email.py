@@ -40,8 +40,10 @@ def delete(session: Session, arguments: list[str]) -> int:
     delete_mail, addresses = _deletion(arguments)
     if not edit_accounts.has_accounts(session.config):
         return 0
+    # All questions come first: while a person thinks, nobody else is kept waiting.
+    mail_too = [_wants_deletion(session, address) if delete_mail is None else delete_mail for address in addresses]
     with lock_file(session.config, LOCK_NAME, session.log.warn):
-        results = [_delete_one(session, address, delete_mail) for address in addresses]
+        results = [_delete_one(session, *one) for one in zip(addresses, mail_too, strict=True)]
     return 0 if all(results) else 1
 
 
@@ -63,15 +65,13 @@ def _deletion(arguments: list[str]) -> tuple[bool | None, list[str]]:
     return delete_mail, addresses
 
 
-def _delete_one(session: Session, given: str, delete_mail: bool | None) -> bool:
+def _delete_one(session: Session, given: str, delete_mail: bool) -> bool:
     """Delete mailbox and account; a mailbox that cannot be deleted keeps its account, one that is missing does not."""
     done = True
     try:
         # Also what could not be added: a line that is skipped, and its mailbox from before, have to be got rid of.
         address = given.lower()
         edit_accounts.check_account(session.config, address)
-        if delete_mail is None:
-            delete_mail = _wants_deletion(session, address)
         if delete_mail:
             try:
                 mailbox.remove_mailbox(session.mail, address)
@@ -87,7 +87,10 @@ def _delete_one(session: Session, given: str, delete_mail: bool | None) -> bool:
     return done
 
 
-def _wants_deletion(session: Session, address: str) -> bool:
+def _wants_deletion(session: Session, given: str) -> bool:
+    address = given.lower()
+    if not edit_accounts.has_account(session.config, address):
+        return False  # which is reported when it is its turn
     answer = session.ask(f"Delete the mailbox of {address} with all its mail too? [y/N] ")
     return answer.strip().lower() in ("y", "yes")
 

@@ -19,6 +19,7 @@ from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import (
     build,
     certificate,
+    journal,
     manifest,
     overrides,
     prepare,
@@ -35,7 +36,7 @@ from dmsinit.render.context import Inputs, Invalid, gather
 from dmsinit.render.effective import effective
 from dmsinit.render.elsewhere import assumed_name
 from dmsinit.render.host import qualified_name
-from dmsinit.render.install import Installer, Result, forget_noted
+from dmsinit.render.install import Installer, Result
 from dmsinit.render.mode import Mode
 from dmsinit.render.outcome import alias_database, plan_of
 from dmsinit.render.owners import changes_of
@@ -179,7 +180,7 @@ class Run:
         changes = previous.roll_back(self._root)
         if validate.ALIASES in changes:
             run(["postalias", f"hash:{self._root(validate.ALIASES)}"])
-        forget_noted(self._root)
+        journal.forget(self._root)
         self._report.say("rolled-back", paths=list(changes))
         return EX_OK
 
@@ -223,7 +224,7 @@ class Run:
         self._handled()
         self._report.plan(plan_of(inputs, planned, expiries.read(), self._root), changes, result.diffs)
         if not self._previews:
-            forget_noted(self._root)
+            journal.forget(self._root)
         return EX_OK
 
     @property

@@ -10,7 +10,6 @@ about to change is noted beforehand (`journal`), so that the daemons concerned s
 """
 
 import errno
-import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from typing import Final
 
 from dmsinit.base.beneath import Directory, parent_of
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import previous
+from dmsinit.render import journal, previous
 from dmsinit.render.atomic import (
     TEMPORARY_SUFFIX,
     Places,
@@ -30,13 +29,12 @@ from dmsinit.render.atomic import (
     remove,
     remove_tree,
     rename,
-    replace_file,
     replace_link,
     write_file,
     write_in,
 )
-from dmsinit.render.paths import CONFLICTS, JOURNAL, RENDERED, RENDERED_BEFORE, STAGED, Root
-from dmsinit.render.processes import run
+from dmsinit.render.merge import merge
+from dmsinit.render.paths import CONFLICTS, RENDERED, RENDERED_BEFORE, STAGED, Root
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile
 
 _NOT_OURS: Final = (errno.EROFS, errno.EBUSY, errno.EXDEV)
@@ -112,7 +110,8 @@ class Installer:
                 self._prepare(write)
             if not self._fresh:
                 previous.keep(self._result.changes, self._stage.links, self._root)
-            self._note()
+            if not self._fresh:
+                journal.note(self._result.changes, self._root)
         except OSError as error:
             for write in writes:
                 self._discard(write)
@@ -126,15 +125,9 @@ class Installer:
         for link, target in self._stage.links.items():
             self._link(link, target)
         self._keep_rendered()
-        self._result.changes = {**_noted(self._root), **self._result.changes}
+        changes = {**journal.noted(self._root), **self._result.changes}
+        self._result.changes = {path: kind for path, kind in changes.items() if path not in self._kept}
         return self._result
-
-    def _note(self) -> None:
-        """Write down what is about to change, together with what an earlier run could not tell any more."""
-        if self._fresh or not self._result.changes:
-            return
-        changes = {**_noted(self._root), **self._result.changes}
-        replace_file(self._root(JOURNAL), json.dumps(changes).encode(), mode=0o600)
 
     def _decide(self) -> list[_Write]:
         """Return the files to write, with merged content where both sides changed."""
@@ -169,7 +162,7 @@ class Installer:
             return None
         if installed is None or before is None or installed in (before, file.content):
             return file.content
-        merged, clean = _merge3(self._root(file.path), self._rendered + file.path, self._root(STAGED + file.path))
+        merged, clean = merge(installed, RENDERED + file.path, STAGED + file.path, self._root)
         if clean:
             return merged
         cause = "was changed by hand or by user-patches.sh in the same lines as now by dmsinit; it stays as it is"
@@ -235,6 +228,7 @@ class Installer:
             remove(self._root(path))
         except OSError as error:
             self._result.changes.pop(path, None)
+            self._kept.add(path)
             cause = f"is no longer part of the configuration, but cannot be deleted: {error.strerror}"
             self._result.warnings.append(Problem(path, cause, "delete it, or unmount it"))
 
@@ -304,6 +298,7 @@ class Installer:
             content = self._stage.files[path].content if mounted else self._root.read(RENDERED + path)
             remove(staged + path)
             if content is not None:
+                make_directories(os.path.dirname(staged + path), 0o700)
                 write_file(staged + path, content, 0o600)
         self._keep_conflicts()
         remove_tree(old)
@@ -320,23 +315,3 @@ class Installer:
         for path, content in self._conflicts.items():
             make_directories(os.path.dirname(directory + path), mode=0o700)
             write_file(directory + path, content, 0o600)
-
-
-def forget_noted(root: Root) -> None:
-    """Forget what was about to change: somebody knows of it now, or starts all daemons anew."""
-    remove(root(JOURNAL))
-
-
-def _noted(root: Root) -> dict[str, Kind]:
-    """Return what a run that died was about to change."""
-    try:
-        return dict(json.loads(root.read(JOURNAL) or b"{}"))
-    except (OSError, ValueError):
-        return {}
-
-
-def _merge3(installed: str, before: str, wanted: str) -> tuple[bytes, bool]:
-    """Return `installed` with the changes from `before` to `wanted`, and whether none overlap (else marked)."""
-    labels = ["-L", "installed", "-L", "rendered before", "-L", "rendered now"]
-    outcome = run(["diff3", "-m", *labels, installed, before, wanted])
-    return outcome.stdout.encode("utf-8", "surrogateescape"), outcome.code == 0

@@ -4,12 +4,19 @@ import errno
 import os
 from typing import Final
 
+from dmsinit.base.beneath import behind
+
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 _FILE_BYTES: Final = 10 * 1024 * 1024
 _FILES_KEPT: Final = 3
 
 
 class LogFile:
     """An append-only file that is renamed to NAME.1 … when it has grown to `limit_bytes`.
+
+    A symbolic link that only root can have made is followed, and rotated where it leads. Others may rename, delete or
+    truncate the file (logrotate's copytruncate): the next line goes into the file of that name, and its size counts.
 
     What cannot be written (no space, no directory, no descriptor) is lost to the file and never stops a service; as
     soon as the file can be written again, a line there says how much is missing and why.
@@ -28,7 +35,7 @@ class LogFile:
     def write(self, data: bytes) -> None:
         """Append as much as there is room for."""
         try:
-            if self._fd < 0 or not os.path.exists(self.path):  # somebody may have deleted or rotated it
+            if not self._is_current():
                 self._open()
             if self._size >= self._limit:
                 self._rotate()
@@ -58,14 +65,27 @@ class LogFile:
         self._size += os.write(self._fd, line.encode())
         self._lost_bytes = 0
 
+    def _is_current(self) -> bool:
+        """Return whether the open file is the one of that name, and take note of its size."""
+        if self._fd < 0:
+            return False
+        status = os.fstat(self._fd)
+        self._size = status.st_size
+        try:
+            return os.path.samestat(os.stat(self.path), status)
+        except FileNotFoundError:
+            return False
+
     def _open(self) -> None:
         self.close()
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        with behind(self.path) as (directory, name):
+            self._fd = os.open(name, _FLAGS, 0o640, dir_fd=directory.fd)
         self._size = os.fstat(self._fd).st_size
 
     def _rotate(self) -> None:
-        for number in range(self._kept - 1, 0, -1):
-            if os.path.exists(f"{self.path}.{number}"):
-                os.replace(f"{self.path}.{number}", f"{self.path}.{number + 1}")
-        os.replace(self.path, f"{self.path}.1")
+        with behind(self.path) as (directory, name):
+            for number in range(self._kept - 1, 0, -1):
+                if directory.status(f"{name}.{number}") is not None:
+                    directory.rename(f"{name}.{number}", f"{name}.{number + 1}")
+            directory.rename(name, f"{name}.1")
         self._open()

@@ -217,6 +217,20 @@ def test_the_mailbox_is_kept_unless_the_answer_is_yes(run: Run, tmp_path: Path, 
     assert read(tmp_path / "config").accounts == ()
 
 
+def test_nobody_waits_for_a_person_who_is_asked(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        run("email", "add", f"{name}@d.test", "x")
+    asked: list[list[str]] = []
+
+    def ask(_: Session, question: str) -> str:
+        asked.append([path.name for path in (tmp_path / "config").glob("*.lock")])
+        return "n"
+
+    monkeypatch.setattr(Session, "ask", ask)
+    assert run("email", "del", "a@d.test", "b@d.test")[0] == 0
+    assert asked == [[], []]
+
+
 def test_deleting_where_there_is_nothing(run: Run, tmp_path: Path) -> None:
     assert run("email", "del", "-y", "a@d.test") == (0, "", "")
     run("email", "add", "a@d.test", "x")

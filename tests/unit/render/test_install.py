@@ -1,13 +1,16 @@
 """Installing: only differences, atomically, with users' changes kept."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from dmsinit.base.beneath import Directory
 from dmsinit.problem import ProblemsFound
+from dmsinit.render import journal
 from dmsinit.render.atomic import TEMPORARY_SUFFIX
-from dmsinit.render.install import Installer, Result, forget_noted
+from dmsinit.render.install import Installer, Result
 from dmsinit.render.paths import CONFLICTS, RENDERED, STAGED, mount_points
 from dmsinit.render.stage import Stage
 
@@ -97,6 +100,47 @@ def test_changes_of_both_sides_are_merged(system: System) -> None:
     assert system.read("/etc/a") == TEXT.replace("one", "by hand").replace("seven", "by us")
 
 
+@pytest.mark.parametrize(
+    "patch", [b"caf\xe9 = \xff\n", b"a\r\nb\r\n", b"a\x00b\n", b"\xef\xbb\xbfa\n", b"\x0c\x85\xe2\x80\xa8\n"]
+)
+def test_what_was_patched_stays_byte_for_byte(system: System, patch: bytes) -> None:
+    installed(system, {"/etc/a": TEXT}, fresh=True)
+    system.path("/etc/a").write_bytes(patch + TEXT.encode())
+    result = installed(system, {"/etc/a": TEXT.replace("seven", "by us")})
+    assert result.warnings == []
+    assert system.path("/etc/a").read_bytes() == patch + TEXT.replace("seven", "by us").encode()
+
+
+def test_a_conflict_keeps_the_bytes_of_both(system: System) -> None:
+    installed(system, {"/etc/a": TEXT}, fresh=True)
+    by_hand = TEXT.encode().replace(b"four", b"by h\xe4nd\r")
+    system.path("/etc/a").write_bytes(by_hand)
+    installed(system, {"/etc/a": TEXT.replace("four", "by us")})
+    assert system.path("/etc/a").read_bytes() == by_hand
+    assert b"\nby h\xe4nd\r\n" in system.path(CONFLICTS + "/etc/a").read_bytes()
+
+
+def test_a_file_that_cannot_be_deleted_is_reported_and_tried_again(system: System) -> None:
+    installed(system, {"/etc/a": "a", "/etc/d/b": "b"}, fresh=True)
+    real = Directory.unlink
+
+    def busy(directory: Directory, name: str) -> None:
+        if name == "b" and directory.path == str(system.path("/etc/d")):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), directory.place(name))  # as for a mount point
+        real(directory, name)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Directory, "unlink", busy)
+        for _ in range(2):
+            result = installed(system, {"/etc/a": "a"})
+            assert result.changes == {}
+            assert [(warning.where, "cannot be deleted" in warning.cause) for warning in result.warnings] == [
+                ("/etc/d/b", True)
+            ]
+    assert installed(system, {"/etc/a": "a"}).changes == {"/etc/d/b": "delete"}
+    assert not system.path("/etc/d/b").exists()
+
+
 def test_conflict_leaves_the_file_and_shows_both_versions_each_time(system: System) -> None:
     installed(system, {"/etc/a": TEXT}, fresh=True)
     system.write("/etc/a", TEXT.replace("four", "by hand"))
@@ -117,7 +161,7 @@ def test_file_that_is_no_longer_rendered_is_deleted(system: System) -> None:
     installed(system, {"/etc/a": "a", "/etc/b": "b"}, fresh=True)
     assert installed(system, {"/etc/a": "a"}).changes == {"/etc/b": "delete"}
     assert not system.path("/etc/b").exists()
-    forget_noted(system.root)
+    journal.forget(system.root)
     assert installed(system, {"/etc/a": "a"}).changes == {}
 
 
@@ -162,7 +206,7 @@ def test_crash_at_any_rename_leaves_whole_files(system: System, survivors: int) 
     assert (system.read("/etc/a"), system.read("/etc/b")) == ("new", "new")
     # The daemons of both files still have to hear of them: nobody was told before.
     assert result.changes == {"/etc/a": "modify", "/etc/b": "modify"}
-    forget_noted(system.root)
+    journal.forget(system.root)
     assert installed(system, {"/etc/a": "new", "/etc/b": "new"}).changes == {}
 
 

@@ -176,6 +176,53 @@ def test_a_deleted_file_is_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "x.log").read_bytes() == b"two\n"
 
 
+def test_a_file_that_another_replaced_is_left_to_him(tmp_path: Path) -> None:
+    """logrotate with `create`: renamed, and a new one in its place."""
+    file = LogFile(str(tmp_path / "x.log"))
+    file.write(b"one\n")
+    (tmp_path / "x.log").rename(tmp_path / "x.log.1")
+    (tmp_path / "x.log").touch()
+    file.write(b"two\n")
+    assert (tmp_path / "x.log.1").read_bytes() == b"one\n"
+    assert (tmp_path / "x.log").read_bytes() == b"two\n"
+
+
+def test_a_truncated_file_is_as_small_as_it_is(tmp_path: Path) -> None:
+    """logrotate with `copytruncate`."""
+    file = LogFile(str(tmp_path / "x.log"), limit_bytes=1000)
+    for _ in range(5):
+        file.write(b"x" * 900)
+        os.truncate(tmp_path / "x.log", 0)
+        file.write(b"y" * 90)
+        os.truncate(tmp_path / "x.log", 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.log"]
+    file.write(b"z")
+    assert (tmp_path / "x.log").read_bytes() == b"z"
+
+
+def test_a_link_is_rotated_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "x.log").symlink_to("mail/y.log")
+    file = LogFile(str(tmp_path / "x.log"), limit_bytes=10, kept=2)
+    for line in (b"first line\n", b"second line\n", b"third\n"):
+        file.write(line)
+    assert (tmp_path / "x.log").is_symlink()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "mail").iterdir()} == {
+        "y.log": b"third\n", "y.log.1": b"second line\n", "y.log.2": b"first line\n",
+    }  # fmt: skip
+
+
+def test_a_link_of_somebody_elses_gets_no_line(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs").chmod(0o777)
+    (tmp_path / "theirs" / "x.log").symlink_to(tmp_path / "target")
+    (tmp_path / "target").write_bytes(b"")
+    file = LogFile(str(tmp_path / "theirs" / "x.log"))
+    file.write(b"one\n")
+    assert file.bytes_lost == 4
+    assert (tmp_path / "target").read_bytes() == b""
+
+
 def test_a_full_disk_is_told_when_there_is_room_again(small_disk: Path) -> None:
     file = LogFile(str(small_disk / "x.log"))
     (small_disk / "ballast").write_bytes(b"x" * 40_000)

@@ -5,11 +5,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from dmsinit.volume import lock
 from dmsinit.volume.edit_accounts import add_account, has_account
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import exclusive, lock_file
@@ -92,3 +95,47 @@ def test_a_lock_that_somebody_else_took_over_is_left(tmp_path: Path) -> None:
     with lock_file(tmp_path, "delmailuser.lock"):
         (tmp_path / "delmailuser.lock").write_text("other\n")
     assert (tmp_path / "delmailuser.lock").read_text() == "other\n"
+
+
+def test_a_lock_is_kept_young_while_it_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with lock_file(tmp_path, path.name, stale_seconds=0.6):
+        os.utime(path, (1, 1))
+        deadline = time.monotonic() + 30
+        while path.stat().st_mtime == 1:
+            assert time.monotonic() < deadline, "the lock is not refreshed"
+            time.sleep(0.02)
+        path.write_text("other\n")
+        os.utime(path, (1, 1))
+        time.sleep(0.3)
+        assert path.stat().st_mtime == 1, "a lock of somebody else's is refreshed"
+
+
+def test_of_many_takers_one_has_the_lock(tmp_path: Path) -> None:
+    """All find it stale at the same moment; each writes down that it is in, and that it leaves."""
+    path, inside, most = tmp_path / "x.lock", [0], [0]
+    start = threading.Barrier(8)
+
+    def take(_: int) -> None:
+        start.wait()
+        with lock_file(tmp_path, path.name, stale_seconds=5, retry_seconds=0.01):
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.01)
+            inside[0] -= 1
+
+    for _ in range(10):
+        path.write_text("other\n")
+        os.utime(path, (1, 1))
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(take, range(8)))
+        assert most == [1]
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_holder_that_comes_back_is_left_its_lock(tmp_path: Path) -> None:
+    """It was suspended for a minute and refreshes its lock just before it is taken."""
+    path = tmp_path / "x.lock"
+    path.write_text("other\n")
+    assert lock._take_over(path, "mine\n", 60) is None
+    assert path.read_text() == "other\n"
