@@ -28,13 +28,19 @@ def config_dkim(session: Session, arguments: list[str]) -> int:
         bits=int(size), force=force, tell=session.log.info,
     )  # fmt: skip
     session.log.info(f"created {made.private}")
-    session.log.info(f"publish this text as TXT record of {options['selector']}._domainkey.{domain}:")
+    record = f"{options['selector']}._domainkey.{domain}"
+    if made.reused:
+        session.log.info(f"it is the key with which OpenDKIM signed, so that the published record {record} stays:")
+    else:
+        session.log.info(f"publish this text as TXT record of {record}:")
     print(made.record)
     configuration = session.config / rspamd_dkim.SIGNING
     if made.configured_before:
         session.log.info(f"{configuration} exists and stays as it is; it has to name the key for {domain}")
     else:
         session.log.info(f"created {configuration}: mail from {domain} is signed with this key")
+        for other in made.brought:
+            session.log.info(f"OpenDKIM's key {other} was brought over, and goes on signing")
     if not rspamd_dkim.readable_by_rspamd(made.private):
         session.log.warn(f"{rspamd_dkim.USER} cannot read {made.private}; restart the container, which corrects that")
     session.take_effect()

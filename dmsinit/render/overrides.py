@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import dovecot23, fetchmail, getmail, ldap, maincf, rspamd
+from dmsinit.render import dkim, dovecot23, fetchmail, getmail, ldap, maincf, rspamd
 from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
@@ -126,6 +126,7 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
     fetchmail.apply(stage, inputs.fetchmail, parallel=inputs.settings.fetchmail_parallel)
     getmail.apply(stage, inputs.overrides, root, findings)
     _trusted_hosts(stage, inputs)
+    findings.warnings += dkim.for_opendkim(stage, inputs.settings, root)
     problems, warnings = rspamd.apply(stage, inputs, root)
     findings.problems += problems
     findings.warnings += warnings

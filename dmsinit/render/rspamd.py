@@ -8,7 +8,7 @@ from typing import Final
 
 from dmsinit.base.beneath import opened, owner_of
 from dmsinit.problem import Problem
-from dmsinit.render import rspamd_commands
+from dmsinit.render import dkim, rspamd_commands
 from dmsinit.render.context import Inputs
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.stage import Origin, Stage, StagedFile
@@ -35,7 +35,11 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> tuple[list[Problem], list
     texts = dict(_copies(root, problems))
     for name, text in texts.items():
         _add(stage, name, text).origin = Origin(1, f"{_DIRECTORY}/override.d/{name}")
-    warnings = _commands(stage, texts, inputs, root, problems)
+    given = set(texts)
+    warnings = dkim.for_rspamd(stage, inputs.settings, root, texts)
+    for name in texts.keys() - given:
+        _add(stage, name, texts[name])
+    warnings += _commands(stage, texts, inputs, root, problems)
     if _FORMER_COMMANDS in inputs.overrides:
         warnings.append(Problem(_FORMER_COMMANDS, "is not read any more", f"rename it to {_COMMANDS}"))
     _fingerprint(stage, root)

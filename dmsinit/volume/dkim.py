@@ -17,6 +17,7 @@ from dmsinit.volume.document import Document
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import Tell, exclusive, unheard
 from dmsinit.volume.parse import split_key
+from dmsinit.volume.signing import SigningKey, of_rspamd
 
 DIRECTORY: Final = "opendkim"
 INSTALLED: Final = "/etc/opendkim/keys"
@@ -40,17 +41,25 @@ def make_keys(
 ) -> None:
     """Make a key pair and table entries for each domain that lacks them; `created` hears of each new key file.
 
-    Raises EditError.
+    A key of Rspamd's for the same domain and selector is used: its record is published. New tables also name the others
+    that there are, in front, so that they go on signing. Raises EditError.
     """
     check(bits, selector, *domains)
     with exclusive(directory, tell):
         root = directory / DIRECTORY
+        first = not (root / "KeyTable").exists()
+        wanted = {f"{selector}._domainkey.{domain}" for domain in domains}
+        brought = [key for key in of_rspamd(directory).keys if first or key.record in wanted]
         try:
             (root / "keys").mkdir(parents=True, exist_ok=True)
+            for key in brought:
+                _bring(root, key, created)
             for domain in domains:
                 _make_key(root, domain, selector, bits, created)
         except OSError as error:
             raise EditError(f"cannot make DKIM keys: {error.filename}: {error.strerror}") from error
+        for key in brought:
+            _fill_tables(root, (key.domain,), key.selector)
         _fill_tables(root, domains, selector)
         _give_to_owner(root)
 
@@ -69,12 +78,24 @@ def _make_key(root: Path, domain: str, selector: str, bits: int, created: Tell) 
     if private.exists():
         return
     private.parent.mkdir(exist_ok=True)
-    key = openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}")
-    public = openssl("pkey", "-pubout", stdin=key)
-    text = _record(domain, selector, public).encode()
+    _store(private, openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}"), root)
+    created(f"created {private}; publish {private.with_suffix('.txt')} in the DNS zone of {domain}")
+
+
+def _bring(root: Path, key: SigningKey, created: Tell) -> None:
+    private = root / "keys" / key.domain / f"{key.selector}.private"
+    if private.exists():
+        return
+    private.parent.mkdir(exist_ok=True)
+    _store(private, key.pem.decode("ascii", "replace"), root)
+    created(f"created {private} from Rspamd's key; the published record {key.record} stays as it is")
+
+
+def _store(private: Path, key: str, root: Path) -> None:
+    """Write a key, named SELECTOR.private in a directory DOMAIN, and its record beside it."""
+    text = _record(private.parent.name, private.stem, openssl("pkey", "-pubout", stdin=key)).encode()
     store.replace(private.with_suffix(".txt"), text, new_mode=0o644, volume=root)
     store.replace(private, key.encode(), new_mode=0o600, volume=root)
-    created(f"created {private}; publish {private.with_suffix('.txt')} in the DNS zone of {domain}")
 
 
 def openssl(*arguments: str, stdin: str = "") -> str:

@@ -6,9 +6,11 @@ signs what; it is the user's from then on.
 """
 
 import pwd
+import re
 from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,6 +18,7 @@ from dmsinit.base.beneath import opened, owner_of
 from dmsinit.volume import dkim, store
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import Tell, exclusive, unheard
+from dmsinit.volume.signing import SigningKey, of_opendkim
 
 KeyType = Literal["rsa", "ed25519"]
 DIRECTORY: Final = "rspamd/dkim"
@@ -40,53 +43,116 @@ allow_username_mismatch = true;
 check_pubkey = true;
 
 domain {
-  %(domain)s {
-    path = "%(path)s";
-    selector = "%(selector)s";
-  }
-}
+%s}
 """
 
 
 @dataclass(frozen=True)
 class Made:
-    """A new key: its private file, the text to publish, and whether the signing configuration was there already."""
+    """A key: its private file, the text to publish, and whether the signing configuration was there already.
+
+    `reused`: it is the key with which OpenDKIM signed, so that its record is published. `brought`: the records of
+    OpenDKIM's other keys, which sign now too.
+    """
 
     private: Path
     record: str
     configured_before: bool
+    reused: bool = False
+    brought: tuple[str, ...] = ()
+
+
+def configuration(entries: Iterable[tuple[str, str, str]]) -> str:
+    """Return a signing configuration for keys given as domain, selector and path."""
+    domains: dict[str, list[tuple[str, str]]] = {}
+    for domain, selector, path in entries:
+        domains.setdefault(domain, []).append((selector, path))
+    blocks = []
+    for domain, keys in domains.items():
+        if len(keys) == 1:
+            selector, path = keys[0]
+            body = f'    path = "{path}";\n    selector = "{selector}";\n'
+        else:
+            listed = "".join(f'      {{ path = "{path}"; selector = "{selector}"; }},\n' for selector, path in keys)
+            body = f"    selectors [\n{listed}    ]\n"
+        blocks.append(f"  {domain} {{\n{body}  }}\n")
+    return _CONFIGURATION % "".join(blocks)
 
 
 def make_key(
     directory: Path, domain: str, *, selector: str, kind: KeyType, bits: int, force: bool = False, tell: Tell = unheard
 ) -> Made:
-    """Make a key pair, and the signing configuration if there is none; EditError says why not."""
+    """Make a key pair, and the signing configuration if there is none; EditError says why not.
+
+    A key of OpenDKIM's for the same domain and selector is used, unless `force` asks for a new one: its record is
+    published. A new signing configuration also names the others that there are.
+    """
     dkim.check(bits, selector, domain)
-    name = f"rsa-{bits}-{selector}-{domain}" if kind == "rsa" else f"ed25519-{selector}-{domain}"
     with exclusive(directory, tell):
-        root = directory / DIRECTORY
-        files = [root / f"{name}.{part}.txt" for part in ("private", "public", "public.dns")]
-        present = [str(path) for path in files if path.exists()]
+        former = of_opendkim(directory).keys
+        reused = next((key for key in former if (key.domain, key.selector) == (domain, selector)), None)
+        if reused and not force and kind == "ed25519":
+            cause = f"{reused.record} is the record of OpenDKIM's key {reused.path}"
+            raise EditError(f"cannot make a key: {cause}; choose another selector, or --force and publish a new record")
+        if reused and not force:
+            key = _Key.of_pem(reused)
+        else:
+            private, public = _rsa(bits) if kind == "rsa" else _ed25519()
+            name = f"rsa-{bits}-{selector}-{domain}" if kind == "rsa" else f"ed25519-{selector}-{domain}"
+            key = _Key(domain, selector, name, private, f"v=DKIM1; k={kind}; p={public}")
+        present = [str(path) for path in key.files(directory) if path.exists()]
         if present and not force:
             raise EditError(f"cannot make a key: {present[0]} exists; use --force to replace it")
-        private, public = _rsa(bits) if kind == "rsa" else _ed25519()
-        record = f"v=DKIM1; k={kind}; p={public}"
         signing = directory / SIGNING
         configured = signing.exists()
+        others = [] if configured else [_Key.of_pem(one) for one in former if one is not reused]
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            signing.parent.mkdir(parents=True, exist_ok=True)
-            store.replace(files[1], _zone(selector, record).encode(), new_mode=0o644, volume=directory)
-            store.replace(files[2], f"{record}\n".encode(), new_mode=0o644, volume=directory)
-            store.replace(files[0], private.encode(), new_mode=0o600, volume=directory)
-            _give_away(directory, root, files)
+            for one in (key, *others):
+                one.write(directory)
+            _give_away(directory, [path for one in (key, *others) for path in one.files(directory)])
             if not configured:
-                path = f"{INSTALLED}/{files[0].name}"
-                text = _CONFIGURATION % {"domain": domain, "path": path, "selector": selector}
+                signing.parent.mkdir(parents=True, exist_ok=True)
+                text = configuration((one.domain, one.selector, one.installed) for one in (key, *others))
                 store.replace(signing, text.encode(), new_mode=0o644, volume=directory)
         except OSError as error:
             raise EditError(f"cannot make a DKIM key: {error.filename}: {error.strerror}") from error
-    return Made(files[0], record, configured)
+    brought = tuple(f"{one.selector}._domainkey.{one.domain}" for one in others)
+    return Made(key.files(directory)[0], key.record, configured, reused is not None and not force, brought)
+
+
+@dataclass(frozen=True)
+class _Key:
+    """A key as its three files hold it, which are called `name`."""
+
+    domain: str
+    selector: str
+    name: str
+    private: str = field(repr=False)
+    record: str
+
+    @classmethod
+    def of_pem(cls, key: SigningKey) -> "_Key":
+        """Return an RSA key of OpenDKIM's."""
+        pem = key.pem.decode("ascii", "replace")
+        size = re.search(r"\((\d+) bit", dkim.openssl("pkey", "-noout", "-text", stdin=pem))
+        public = dkim.body(dkim.openssl("pkey", "-pubout", stdin=pem))
+        name = f"rsa-{size[1] if size else 0}-{key.selector}-{key.domain}"
+        return cls(key.domain, key.selector, name, pem, f"v=DKIM1; k=rsa; p={public}")
+
+    @property
+    def installed(self) -> str:
+        return f"{INSTALLED}/{self.name}.private.txt"
+
+    def files(self, directory: Path) -> list[Path]:
+        """Return the private key, its record in zone file form, and the text of the record."""
+        return [directory / DIRECTORY / f"{self.name}.{part}.txt" for part in ("private", "public", "public.dns")]
+
+    def write(self, directory: Path) -> None:
+        private, zone, text = self.files(directory)
+        private.parent.mkdir(parents=True, exist_ok=True)
+        store.replace(zone, _zone(self.selector, self.record).encode(), new_mode=0o644, volume=directory)
+        store.replace(text, f"{self.record}\n".encode(), new_mode=0o644, volume=directory)
+        store.replace(private, self.private.encode(), new_mode=0o600, volume=directory)
 
 
 def readable_by_rspamd(path: Path) -> bool:
@@ -117,9 +183,10 @@ def _zone(selector: str, record: str) -> str:
     return f'{selector}._domainkey IN TXT ( "{start}"\n\t  {dkim.strings(f"p={key}")} ) ;\n'
 
 
-def _give_away(directory: Path, root: Path, files: list[Path]) -> None:
+def _give_away(directory: Path, files: list[Path]) -> None:
     """Give keys to Rspamd where it and the right to do so exist; each start of the container does it again."""
-    with suppress(KeyError, PermissionError), opened(str(root), owner_of(str(directory))) as keys:
+    root = str(directory / DIRECTORY)
+    with suppress(KeyError, PermissionError), opened(root, owner_of(str(directory))) as keys:
         user = pwd.getpwnam(USER)
         for name in (".", *(path.name for path in files)):
             keys.own(name, user.pw_uid, user.pw_gid)

@@ -178,3 +178,49 @@ def test_of_several_certificates_in_traefiks_store_the_valid_one_is_used(
     assert server.checked("bash", "-c", SERIAL) == renewed.output
     printed = server.checked("acme_extract.py", "/etc/letsencrypt/acme.json", "mail.example.test", "--cert")
     assert printed == (tmp_path / "2.chain").read_text()
+
+
+BOB = f"bob@{DOMAIN}"
+SIGNERS = {
+    "opendkim": {"ENABLE_OPENDKIM": "1", "ENABLE_RSPAMD": "0", "ENABLE_AMAVIS": "0"},
+    "rspamd": {"ENABLE_OPENDKIM": "0", "ENABLE_RSPAMD": "1", "ENABLE_AMAVIS": "0"},
+}
+SAME_KEY = "for f; do openssl pkey -in $f -pubout; done | sort | uniq -c | awk '$1 != n {exit 1}' n=$#"
+
+
+def signature_of(server: Server, subject: str) -> dict[str, str]:
+    """Return the tags of the signature (RFC 6376) that a submitted message gets."""
+    server.send(BOB, subject, port=587, login=ANNA)
+    header = "".join(str(server.receive(BOB, subject)["DKIM-Signature"]).split())
+    return dict(tag.partition("=")[::2] for tag in header.split(";"))
+
+
+@pytest.mark.parametrize(("before", "after"), [("opendkim", "rspamd"), ("rspamd", "opendkim")])
+def test_a_switch_of_the_signer_keeps_the_published_key(
+    containers: Containers, tmp_path: Path, before: str, after: str
+) -> None:
+    """At once, and after `setup config dkim`, which brings the key over."""
+    options = [f"--env={name}={value}" for name, value in SIGNERS[before].items()]
+    make = ("setup", "config", "dkim", "keysize", "1024", "selector", "s1", "domain", DOMAIN)
+    made = containers.command(*make, config=tmp_path, options=options)
+    assert made.code == 0, made.output
+    accounts = {"postfix-accounts.cf": account(ANNA) + account(BOB)}
+    server = containers.start(accounts, tmp_path, environment={**SIGNERS[after], "ENABLE_POLICYD_SPF": "0"})
+    try:
+        server.wait_until_up()
+        assert f"the published records stay (s1._domainkey.{DOMAIN})" in server.log()
+        signature = signature_of(server, "before setup")
+        assert (signature["d"], signature["s"]) == (DOMAIN, "s1")
+        told = server.run(*make)
+        assert told.code == 0, told.output
+        assert f"the published record s1._domainkey.{DOMAIN} stays" in told.output
+        keys = (
+            f"{CONFIG}/opendkim/keys/{DOMAIN}/s1.private",
+            f"{CONFIG}/rspamd/dkim/rsa-1024-s1-{DOMAIN}.private.txt",
+        )
+        server.checked("bash", "-c", SAME_KEY, "same", *keys)
+        server.checked("dmsctl", "apply")
+        signature = signature_of(server, "after setup")
+        assert (signature["d"], signature["s"]) == (DOMAIN, "s1")
+    finally:
+        server.remove()
