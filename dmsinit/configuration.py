@@ -23,7 +23,7 @@ from dmsinit.inotify import Watcher
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Action, Plan
 from dmsinit.problem import ProblemsFound
-from dmsinit.rendering import Conversation, NoAccounts, Rendered, RenderFailed, Unchanged
+from dmsinit.rendering import Conversation, Heard, NoAccounts, Rendered, RenderFailed, Unchanged, Warned
 from dmsinit.spawn import start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Supervisor
 from dmsinit.supervisor.converging import Converging
@@ -47,6 +47,9 @@ class Configuration:
         """Held while an apply changes what is installed."""
         self._latest: Rendered | None = None
         self._runs = self._refused = 0
+        self._under_way: set[asyncio.Future[Exception | None]] = set()
+        """What becomes of each apply that has begun: None, or why it is not in force."""
+        self._next: asyncio.Task[Mapping[str, object]] | None = None
 
     async def watch(self) -> None:
         """Carry out every change of a watched file, one at a time, for ever."""
@@ -74,18 +77,44 @@ class Configuration:
             installed.set()
 
     async def apply(self) -> Mapping[str, object]:
-        """Run the flow again, whatever changed; return the changed files and what was done to services."""
-        return await self._apply("--apply")
+        """Run the flow again, whatever changed; return the changed files and what was done to services.
 
-    async def render(self, mode: str) -> Rendered:
-        """Run `dmsinit render MODE`."""
+        Requests that come while another one waits for its turn share its run, which begins after all of them.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._requested())
+        return await asyncio.shield(self._next)
+
+    async def _requested(self) -> Mapping[str, object]:
+        """Apply what nobody has applied yet, and see those through that have begun to apply the rest."""
+        earlier = list(self._under_way)
+        result = await self._apply("--apply")
+        for over in earlier:
+            failure = await over
+            if isinstance(failure, OperationFailed):  # what the volume held then and was refused is no matter now
+                raise failure
+        return result
+
+    async def render(self, mode: str, warned: Heard = lambda warning: None) -> Rendered:
+        """Run `dmsinit render MODE`; `warned` gets its warnings."""
         try:
             rendering = start_render(mode, self._watcher.instance)
             return await Conversation(
-                rendering, self._children, heard=self._note, watching=self._watcher.adopt
+                rendering, self._children, heard=self._note, warned=warned, watching=self._watcher.adopt
             ).finish()
         except RenderFailed as error:
             raise OperationFailed(f"cannot render the configuration: {error}") from error
+
+    async def _rendered(self, mode: str) -> Rendered:
+        """Render, and keep the warnings for whoever asks what came of it."""
+        heard: list[Warned] = []
+        try:
+            rendered = await self.render(mode, heard.append)
+        except REFUSALS:
+            self._system.warned(heard)
+            raise
+        self._system.warned(heard)
+        return rendered
 
     @property
     def _detecting(self) -> bool:
@@ -95,21 +124,29 @@ class Configuration:
     async def _apply(self, mode: str, installed: asyncio.Event | None = None) -> Mapping[str, object]:
         self._runs += 1
         run = self._runs
+        over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self._under_way.add(over)
+        outcome: Exception | None = None
         try:
             with self._system.applying():
                 result = await self._flow(mode, installed or asyncio.Event())
         except REFUSALS as error:
-            self._refused = run
+            self._refused, outcome = run, error
             self._system.problems = [f"the last change of the configuration is not in force: {error}"]
             raise
+        finally:
+            self._under_way.discard(over)
+            over.set_result(outcome)
         if run > self._refused:
             self._system.problems = []
         return result
 
     async def _flow(self, mode: str, installed: asyncio.Event) -> Mapping[str, object]:
         async with self.busy:
+            if mode == "--apply":
+                self._next = None  # it begins now: what is asked for later may have changed later
             began = time.monotonic()
-            rendered = self._latest = await self.render(mode)
+            rendered = self._latest = await self._rendered(mode)
             before = self._supervisor.plan
             well = {unit.name for unit in self._supervisor.units.values() if unit.done}
             try:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import anyio.abc
 from dmsinit import __version__, succession
 from dmsinit.configuration import Configuration
 from dmsinit.control.api import Api
+from dmsinit.control.client import STARTING_VARIABLE
 from dmsinit.control.listeners import ListenError, tcp_listener, unix_listener
 from dmsinit.control.messages import Request
 from dmsinit.control.peer import group_id
@@ -28,6 +29,7 @@ from dmsinit.spawn import RenderProcess, start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
 from dmsinit.supervisor.handover import Handover
 from dmsinit.supervisor.logfile import LogFile
+from dmsinit.supervisor.unit import Unit
 from dmsinit.system import System
 
 CHANGE_NOTE: Final = "/run/dmsinit/config-changed"
@@ -38,9 +40,7 @@ ACCOUNT_REMINDER_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 55
 """The documented compose file gives 60 s: what does not end within this is killed with the container."""
 PATIENCE_SECONDS: Final = 60
-"""After this the server is up although something is not ready, and the late services start: the mail log, for one."""
-FRONT_DOOR: Final = "postfix"
-"""Without it nothing is up: where mail comes in, and what waits for most others."""
+"""After this the late services start although something is not ready: the mail log, for one."""
 PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 EX_OK: Final = 0
 EX_SOFTWARE: Final = 70
@@ -143,15 +143,18 @@ class Init:
         deadline = time.monotonic() + ACCOUNT_WAIT_SECONDS
         while True:
             try:
-                return await Conversation(
+                rendered = await Conversation(
                     rendering, self.children, self._run_user_patches, watching=self._watcher.adopt
                 ).finish()
+                self.system.account_deadline = None
+                return rendered
             except NoAccounts:
                 await self._account_added(deadline)
                 rendering = start_render("--boot", self._watcher.instance)
 
     async def _account_added(self, deadline: float) -> None:
         """Return when something may have changed in the config volume; raise NoAccounts at the deadline."""
+        self.system.account_deadline = deadline
         while (left := deadline - time.monotonic()) > 0:
             self.log.warn(f"there is no mail account yet; add one within {left:.0f} s: setup email add USER@DOMAIN")
             with anyio.move_on_after(min(ACCOUNT_REMINDER_SECONDS, left)):
@@ -168,24 +171,32 @@ class Init:
             return
         began = time.monotonic()
         self.log.info(f"running {script}")
-        ended = await self.children.spawn(["bash", script], env=os.environ, stdout=1, stderr=2).wait()
+        environment = {**os.environ, STARTING_VARIABLE: "1"}
+        ended = await self.children.spawn(["bash", script], env=environment, stdout=1, stderr=2).wait()
         if not ended.success:
             self.log.warn(f"{script} ended with {ended}; the start goes on without what it left undone")
         self.system.phases.append(Span(name="user-patches", kind="phase", began=began, ended=time.monotonic()))
 
     async def _announce(self) -> None:
-        """Say that the server is up when every service is ready that can be, and let the late ones start."""
-        if self.supervisor.world.up:  # a predecessor has said so
+        """Say that the server is up when everything that mail needs is ready, and let the late services start."""
+        if self.system.state == "ready":  # a predecessor has said so
             return
         with anyio.move_on_after(PATIENCE_SECONDS):
-            await self.supervisor.until_ready()
-        if troubled := [f"{unit.name} ({unit.trouble})" for unit in self.supervisor.troubled()]:
-            self.log.warn(f"not everything is ready: {', '.join(troubled)}; see dmsctl status")
-            self.supervisor.come_up()
-        await self.supervisor.until_fulfilled(FRONT_DOOR)
+            await self.supervisor.whole.until_settled()
+        if down := self.supervisor.whole.essential_but_down():
+            self.log.error(f"not up: mail needs {_troubles(down)}; see dmsctl status")
+            self._boot_is_over()
+            await self.supervisor.whole.until_essential()
+        if troubled := self.supervisor.whole.troubled():
+            self.log.warn(f"not everything is ready: {_troubles(troubled)}; see dmsctl status")
         self.system.state = "ready"
         self.log.info(f"{self.system.fqdn} is up and running")
+        self._boot_is_over()
+
+    def _boot_is_over(self) -> None:
+        """Let those go on who wait for the end of the boot: late services, and whoever wants to change something."""
         self.supervisor.come_up()
+        self.system.booted.set()
 
     # Hosting
 
@@ -278,6 +289,10 @@ class Init:
         with anyio.move_on_after(SHUTDOWN_SECONDS):
             await self.supervisor.stop_all(Reason.SHUTDOWN)
         self.log.info("stopped")
+
+
+def _troubles(units: Iterable[Unit]) -> str:
+    return ", ".join(f"{unit.name} ({unit.trouble})" for unit in units)
 
 
 def started_before(origin: RenderProcess | Handover) -> list[int]:

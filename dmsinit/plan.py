@@ -93,6 +93,13 @@ class Reload(Record, frozen=True):
     renews: tuple[str, ...] = ()
 
 
+class Reread(Record, frozen=True):
+    """Files that a service reads again by itself: the paths, and a command (run as root) that returns when it has."""
+
+    files: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+
 class Limits(Record, frozen=True):
     """Resource limits and privileges, set by setpriv(1), prlimit(1), choom(1) and nice(1); None leaves them alone."""
 
@@ -121,8 +128,9 @@ class Service(Record, frozen=True):
     only. `pauses_for`: while one of these is between two lives, this service is suspended, so that it is not refused.
     `files`: glob patterns of what it is made of; `on_change`: what a change there does. `stdout = "inherit"` gives it
     the container's standard output instead of a log of its own. `late`: it starts when all others are ready, and
-    nobody waits for it. `every_seconds` with `type = "oneshot"` runs it again and again. `on_recovery` is a command
-    (run as root) for the moment when it answers again after others may have missed it.
+    nobody waits for it. `essential`: mail needs it, so the server is up only when it is ready. `every_seconds` with
+    `type = "oneshot"` runs it again and again. `on_recovery` is a command (run as root) for the moment when it answers
+    again after others may have missed it.
     """
 
     name: str
@@ -132,6 +140,7 @@ class Service(Record, frozen=True):
     type: Literal["simple", "oneshot"] = "simple"
     every_seconds: float = 0.0
     late: bool = False
+    essential: bool = False
     stdout: Literal["log", "inherit"] = "log"
     user: str = ""
     group: str = ""
@@ -152,6 +161,7 @@ class Service(Record, frozen=True):
     restart: Restart = Restart()
     stop: Stop = Stop()
     reload: Reload | None = None
+    reread: Reread | None = None
     limits: Limits = Limits()
 
 
@@ -167,7 +177,7 @@ class Action(Record, frozen=True, omit_defaults=False):
     """What converging does to one service."""
 
     service: str
-    action: Literal["start", "stop", "restart", "reload"]
+    action: Literal["start", "stop", "restart", "reload", "reread"]
 
 
 class Certificate(Record, frozen=True):
@@ -257,11 +267,13 @@ def actions(before: Plan | None, after: Plan, changes: Iterable[Change]) -> list
     """Return the smallest thing to do for each service, so that what runs is what `after` says.
 
     A service whose definition changed or whose listener moved is restarted; one whose files changed does what its
-    `on_change` says.
+    `on_change` says. One that reads what changed by itself is only waited for (`reread`).
     """
     old = {service.name: service for service in before.services if service.enabled} if before else {}
     new = {service.name: service for service in after.services if service.enabled}
+    changes = list(changes)
     touched = {change.service for change in changes}
+    paths = {change.path for change in changes}
     result = [Action(service=name, action="stop") for name in old if name not in new]
     for name, service in new.items():
         if name not in old:
@@ -270,6 +282,8 @@ def actions(before: Plan | None, after: Plan, changes: Iterable[Change]) -> list
             result.append(Action(service=name, action="restart"))
         elif name in touched and service.on_change != "none":
             result.append(Action(service=name, action=service.on_change))
+        elif service.reread is not None and not paths.isdisjoint(service.reread.files):
+            result.append(Action(service=name, action="reread"))
     return result
 
 
@@ -282,6 +296,6 @@ def _command_line(service: Service) -> Service:
     """Return a service without what can change under a running process."""
     return msgspec.structs.replace(
         service, description="", requires=(), wants=(), after=(), pauses_for=(), files=(), on_change="none",
-        ready=Readiness(), health=None, restart=Restart(), stop=Stop(), reload=None, late=False, on_recovery=(),
-        needs=Needs(),
+        ready=Readiness(), health=None, restart=Restart(), stop=Stop(), reload=None, reread=None, late=False,
+        essential=False, on_recovery=(), needs=Needs(),
     )  # fmt: skip

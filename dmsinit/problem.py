@@ -31,6 +31,10 @@ class Problem:
         return f"{self.where}: {self.cause}" + (f"; {self.remedy}" if self.remedy else "")
 
 
+class Severe(Problem):
+    """A warning that is logged as an error: something does not work as configured, although everything else does."""
+
+
 class ProblemsFound(Exception):
     """The input cannot be used: `problems` holds everything that is wrong with it (never empty)."""
 

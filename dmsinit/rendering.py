@@ -57,7 +57,17 @@ class Watching(Protocol):
     def __call__(self, watches: Sequence[Watch], *, complete: bool) -> None: ...
 
 
+class Warned(msgspec.Struct):
+    """A warning of a run; `new` unless the run before gave it too."""
+
+    text: str
+    new: bool
+
+
 Installed = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+Heard = Callable[[Warned], None]
 
 
 @dataclass
@@ -65,7 +75,8 @@ class Conversation:
     """One run of the child, from its first message to its end.
 
     `installed` is called when files are in place and the child waits; `heard` with what the log of the change detection
-    shall say, and its level (dmsinit.log.LEVELS), `watching` with what the child has the kernel watch from now on.
+    shall say, and its level (dmsinit.log.LEVELS), `warned` with each warning, `watching` with what the child has the
+    kernel watch from now on.
     """
 
     process: RenderProcess
@@ -73,6 +84,7 @@ class Conversation:
     installed: Installed | None = None
     heard: Callable[[str, str], None] = lambda line, level: None
     watching: Watching = lambda watches, *, complete: None
+    warned: Heard = lambda warning: None
     _phases: list[Span] = field(default_factory=list)
     _result: Rendered | None = None
     _verdict: Exception | None = None
@@ -131,6 +143,8 @@ class Conversation:
                     os.write(self.process.stdin, b"\n")
             case "note":
                 self.heard(message["text"], "warn")
+            case "warning":
+                self.warned(Warned(message["text"], message["new"]))
             case "changed":
                 self.heard(f"change detected: {', '.join(message['paths'])}", "info")
             case "plan":

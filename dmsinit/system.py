@@ -16,12 +16,14 @@ from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
 from dmsinit.plan import Plan, actions
 from dmsinit.problem import ProblemsFound
-from dmsinit.rendering import NoAccounts, Rendered, Unchanged
+from dmsinit.rendering import NoAccounts, Rendered, Unchanged, Warned
 from dmsinit.supervisor import Applies, Event, OperationFailed, ServiceStatus, Span, Supervisor
 from dmsinit.supervisor.handover import VERSION, Handover
 from dmsinit.supervisor.supervisor import resident_bytes
 
 NOTHING: Final[Mapping[str, object]] = {"changes": [], "actions": []}
+
+ADD_ACCOUNT: Final = "add one: setup email add USER@DOMAIN"
 
 Verb = Literal["start", "stop", "restart", "reload"]
 
@@ -37,6 +39,12 @@ class System:
         self.executions = 1
         self.phases: list[Span] = []
         self.problems: list[str] = []
+        self.account_deadline: float | None = None
+        """Until when (monotonic) the boot waits for the first mail account; None while it does not."""
+        self.booted = asyncio.Event()
+        """Set when the boot is over: everything is up, or as far up as it gets by itself."""
+        self._warnings: list[str] = []
+        self._unseen: dict[str, None] = {}
         self.applies = Applies()
         self.clients: set[socket.socket] = set()
         observation = Observation(supervisor, self)
@@ -58,7 +66,7 @@ class System:
             version=__version__,
             release=self.supervisor.plan.release if self.supervisor.plan else "",
             uptime_seconds=round(time.monotonic() - self.began, 3),
-            problems=[*self.problems, *(missing if self.state == "ready" else ())],
+            problems=[*self.problems, *(missing if self.state == "ready" else missing[1:])],
             memory_bytes=resident_bytes(os.getpid()),
             executions=self.executions,
             event_loop="pidfd" if self.supervisor.world.children.pidfds else "sigchld",
@@ -101,11 +109,21 @@ class System:
 
     def readyz(self) -> tuple[bool, Sequence[str]]:
         """Return whether every enabled service is ready that has to be, and what is missing, a sentence each."""
+        whole = self.supervisor.whole
+        units = (*whole.missing(), *whole.late_but_down())
         if self.state != "ready":
-            return False, [f"the server is {self.state}"]
-        units = (*self.supervisor.missing(), *self.supervisor.late_but_down())
+            ill = [_missing(unit.status(None, 0)) for unit in units if unit.restarts]
+            return False, [f"the server is {self.state}", *self._awaited(), *ill]
         missing = [_missing(unit.status(None, 0)) for unit in units]
         return not missing, missing
+
+    def _awaited(self) -> Sequence[str]:
+        """Return what a person has to do before the boot goes on."""
+        if self.account_deadline is None:
+            return ()
+        left = max(0.0, self.account_deadline - time.monotonic())
+        until = time.strftime("%H:%M:%S %Z", time.localtime(time.time() + left))
+        return (f"waiting for the first mail account until {until}, another {left:.0f} s; {ADD_ACCOUNT}",)
 
     # Operating
 
@@ -123,11 +141,25 @@ class System:
         todo = actions(self.supervisor.plan, rendered.plan, rendered.changes)
         return {"changes": rendered.changes, "actions": todo, **({"diffs": rendered.diffs} if diff else {})}
 
-    async def apply(self, *, dry_run: bool) -> Mapping[str, object]:
+    async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:
         """Run the flow again: render, validate, install, converge."""
-        if dry_run or self.change is None or self.state == "booting":
+        if wait and not dry_run:
+            await self.booted.wait()
+        if self.state == "stopping":
+            raise OperationFailed("cannot apply the configuration: the server is stopping")
+        if dry_run or self.change is None or not self.booted.is_set():
             return await self.plan_changes(diff=False)
         return await self.change()
+
+    def warnings(self, *, unseen: bool) -> Sequence[str]:
+        shown = [text for text in self._warnings if not unseen or text in self._unseen]
+        self._unseen = {}
+        return shown
+
+    def warned(self, warnings: Sequence[Warned]) -> None:
+        """Take all warnings of an apply."""
+        self._warnings = [warning.text for warning in warnings]
+        self._unseen |= {warning.text: None for warning in warnings if warning.new}
 
     @contextmanager
     def applying(self) -> Iterator[None]:
@@ -187,6 +219,8 @@ class System:
         events.recent.extend(given.events)
         events.counts.update({(service, to, reason): count for service, to, reason, count in given.counts})
         self.supervisor.world.up = given.up
+        if given.up:
+            self.booted.set()
         self.supervisor.take_over(given.plan, given.units)
 
     async def metrics(self, *, openmetrics: bool) -> bytes:

@@ -10,14 +10,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dmsinit.cli import _maintenance as maintenance
 from dmsinit.cli import _views as views
 from dmsinit.cli._all import all_services
 from dmsinit.cli._errors import DONE, FAILED, UNREACHABLE, ProblemReceived, checked, silence, tell
-from dmsinit.control.client import Pending, Unreachable, quote, request
+from dmsinit.control.client import STARTING_VARIABLE, Pending, Unreachable, quote, request
 
 PROGRAM = "dmsctl"
 SUCCESSOR_SECONDS = 10.0
@@ -239,9 +239,25 @@ def _plan(arguments: Arguments) -> int:
 
 
 def _apply(arguments: Arguments) -> int:
-    changes = checked(request("POST", f"/v1/apply?dry_run={'true' if arguments.dry_run else 'false'}")).json()
-    _print_json(changes) if arguments.json else print(views.changes(changes) or "nothing to do")
+    wait = "false" if STARTING_VARIABLE in os.environ else "true"
+    dry_run = "true" if arguments.dry_run else "false"
+    try:
+        changes = checked(request("POST", f"/v1/apply?wait={wait}&dry_run={dry_run}")).json()
+    except ProblemReceived as problem:
+        if not arguments.json:
+            _warn(problem.document.get("warnings", ()))
+        raise
+    if arguments.json:
+        _print_json(changes)
+        return DONE
+    _warn(changes["warnings"])
+    print(views.changes(changes) or "nothing to do")
     return DONE
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for text in warnings:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 def _reexec(arguments: Arguments) -> int:

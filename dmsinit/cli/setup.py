@@ -1,7 +1,8 @@
 """`setup`: edit the config volume from the command line, with or without a running server.
 
-Every verb edits files and returns; a running server notices by itself. Exit codes: 0 done, 1 not done, 2 no such
-command, 130 interrupted. The executables of older images (`addmailuser`, …) are the same program under another name.
+Every verb edits files, and returns when that is in force in the server that runs here; without one only the files are
+edited. Exit codes: 0 done, 1 not done, 2 no such command, 130 interrupted.
+The executables of older images (`addmailuser`, …) are the same program under another name.
 """
 
 import signal
@@ -20,10 +21,11 @@ from dmsinit.cli import (
     setup_quota,
     setup_relay,
 )
-from dmsinit.cli.setup_session import Refused, Session
+from dmsinit.cli.setup_session import Refused, Session, checked_text
 from dmsinit.cli.setup_verb import Verb
 from dmsinit.volume.errors import EditError
 
+NO_WAIT: Final = "--no-wait"
 EXIT_REFUSED: Final = 1
 EXIT_INVALID: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -103,6 +105,9 @@ def _find(arguments: Sequence[str]) -> tuple[Verb | None, list[str]]:
 
 
 def _carry_out(verb: Verb, arguments: list[str], session: Session) -> int:
+    if verb.edits and NO_WAIT in arguments:
+        session.wait = False
+        arguments = [argument for argument in arguments if argument != NO_WAIT]
     if len(arguments) < verb.minimum:
         print(verb.manual(), end="")
         session.log.error(f"`setup {verb.name}` needs {verb.arguments}")
@@ -111,6 +116,8 @@ def _carry_out(verb: Verb, arguments: list[str], session: Session) -> int:
         session.log.error(f"`setup {verb.name}` takes {verb.arguments}; put what holds blanks in quotes")
         return EXIT_REFUSED
     try:
+        for number, argument in enumerate(arguments, 1):
+            checked_text(argument, f"argument {number} of `setup {verb.name}`")
         return verb.run(session, arguments)
     except (Refused, EditError) as error:
         session.log.error(str(error))
@@ -129,7 +136,8 @@ def general_usage() -> str:
     return (
         "setup - edit accounts, aliases and more of this mail server\n\n"
         "Usage: setup VERB ARGUMENTS...\n       setup VERB help\n\n" + "".join(lines) + "\n"
-        "A running server takes changes within a second. Exit codes: 0 done, 1 not done, 2 no such command.\n"
+        "In a running server, a change is in force when the command returns; --no-wait returns at once.\n"
+        "Exit codes: 0 done, 1 not done, 2 no such command.\n"
     )
 
 

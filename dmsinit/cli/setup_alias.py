@@ -11,11 +11,13 @@ def add(session: Session, arguments: list[str]) -> int:
     if edit_accounts.has_account(session.config, alias):
         raise Refused(f"cannot add the alias {alias}: it is an account; delete that by `setup email del` first")
     edit_aliases.add_alias(session.config, alias, split_targets(arguments[1]), session.log.info)
+    session.take_effect()
     return 0
 
 
 def delete(session: Session, arguments: list[str]) -> int:
     edit_aliases.remove_alias(session.config, arguments[0], split_targets(arguments[1]), session.log.info)
+    session.take_effect()
     return 0
 
 
@@ -46,6 +48,7 @@ VERBS = (
             "setup alias add sales@hill.test anna@hill.test",
             "setup alias add all@hill.test a@hill.test,b@x.test",
         ),
+        edits=True,
     ),
     Verb(
         ("alias", "del"),
@@ -56,6 +59,7 @@ VERBS = (
         2,
         description="The alias goes with its last recipient.",
         examples=("setup alias del sales@hill.test anna@hill.test",),
+        edits=True,
     ),
     Verb(("alias", "list"), "", "list aliases", show, maximum=None, has_help=False),
 )

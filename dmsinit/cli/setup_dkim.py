@@ -32,6 +32,7 @@ def config_dkim(session: Session, arguments: list[str]) -> int:
         created=session.log.info,
         tell=session.log.info,
     )
+    session.take_effect()
     return 0
 
 
@@ -69,10 +70,11 @@ VERBS = (
         maximum=None,
         options=(("-f, --force", "Rspamd: replace an existing key"), ("-v, -vv", "Rspamd: say more")),
         description="For OpenDKIM (ENABLE_OPENDKIM=1), without `domain`: for the domains of all accounts and aliases.\n"
-        "Existing keys are kept. Publish the .txt file beside each key in the DNS, then recreate the container.\n"
+        "Existing keys are kept. Publish the .txt file beside each key in the DNS, so that others can verify it.\n"
         "For Rspamd (ENABLE_RSPAMD=1, ENABLE_OPENDKIM=0): one key for one domain, by default that of the host;\n"
         "keytype is rsa or ed25519. The first key is used at once; name others in\n"
         "rspamd/override.d/dkim_signing.conf.",
         examples=("setup config dkim", "setup config dkim keysize 2048 selector mail domain hill.test"),
+        edits=True,
     ),
 )

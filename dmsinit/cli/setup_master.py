@@ -19,12 +19,14 @@ def _set(session: Session, arguments: list[str], *, new: bool) -> int:
     edit_accounts.check_master(session.config, name, new=new)
     password = arguments[1] if len(arguments) > 1 else session.ask_password("password")
     edit_accounts.set_master(session.config, name, hash_password(password), session.log.info, new=new)
+    session.take_effect()
     return 0
 
 
 def delete(session: Session, arguments: list[str]) -> int:
     for name in arguments:
         edit_accounts.remove_master(session.config, name, session.log.info)
+    session.take_effect()
     return 0
 
 
@@ -50,6 +52,7 @@ VERBS = (
         2,
         description="A master user logs in to any mailbox as ADDRESS*NAME.",
         examples=("setup dovecot-master add admin",),
+        edits=True,
     ),
     Verb(
         ("dovecot-master", "update"),
@@ -59,6 +62,7 @@ VERBS = (
         1,
         2,
         examples=("setup dovecot-master update admin",),
+        edits=True,
     ),
     Verb(
         ("dovecot-master", "del"),
@@ -68,6 +72,7 @@ VERBS = (
         1,
         None,
         examples=("setup dovecot-master del admin",),
+        edits=True,
     ),
     Verb(("dovecot-master", "list"), "", "list master users", show, maximum=None, has_help=False),
 )

@@ -10,6 +10,7 @@ def set_quota(session: Session, arguments: list[str]) -> int:
     edit_accounts.check_account(session.config, address)
     size = arguments[1] if len(arguments) > 1 else session.ask("Enter quota (such as 5G, 0 for no limit): ")
     edit_quotas.set_quota(session.config, address, size.strip(), session.log.info)
+    session.take_effect()
     return 0
 
 
@@ -17,6 +18,7 @@ def delete(session: Session, arguments: list[str]) -> int:
     address = arguments[0].lower()
     edit_accounts.check_account(session.config, address)
     edit_quotas.remove_quota(session.config, address, session.log.info)
+    session.take_effect()
     return 0
 
 
@@ -30,6 +32,7 @@ VERBS = (
         2,
         description="SIZE is digits and one of B, k, M, G, T, or 0 for no limit. Without it you are asked.",
         examples=("setup quota set anna@hill.test 5G",),
+        edits=True,
     ),
     Verb(
         ("quota", "del"),
@@ -39,5 +42,6 @@ VERBS = (
         1,
         1,
         examples=("setup quota del anna@hill.test",),
+        edits=True,
     ),
 )

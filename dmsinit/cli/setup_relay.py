@@ -11,17 +11,20 @@ def add_auth(session: Session, arguments: list[str]) -> int:
     domain, user = arguments[:2]
     password = arguments[2] if len(arguments) > 2 else session.ask_password("password of the relay")
     edit_tables.set_relay_credentials(session.config, domain, user, password, session.log.info)
+    session.take_effect()
     return 0
 
 
 def add_domain(session: Session, arguments: list[str]) -> int:
     domain, host, port = (*arguments, SMTP_PORT)[:3]
     edit_tables.set_relay(session.config, domain, host, port, session.log.info)
+    session.take_effect()
     return 0
 
 
 def exclude_domain(session: Session, arguments: list[str]) -> int:
     edit_tables.exclude_from_relay(session.config, arguments[0], session.log.info)
+    session.take_effect()
     return 0
 
 
@@ -35,6 +38,7 @@ VERBS = (
         3,
         description="Without PASSWORD you are asked for it twice, and it is not shown.",
         examples=("setup relay add-auth hill.test relayuser",),
+        edits=True,
     ),
     Verb(
         ("relay", "add-domain"),
@@ -45,6 +49,7 @@ VERBS = (
         3,
         description="PORT is 25 unless given.",
         examples=("setup relay add-domain hill.test smtp.relay.test 587",),
+        edits=True,
     ),
     Verb(
         ("relay", "exclude-domain"),
@@ -54,5 +59,6 @@ VERBS = (
         1,
         1,
         examples=("setup relay exclude-domain hill.test",),
+        edits=True,
     ),
 )

@@ -40,5 +40,6 @@ RESTRICT = (
         None,
         description="Without ADDRESS you are asked for it. `list` shows who is forbidden to send or to receive.",
         examples=("setup email restrict add send spam@hill.test", "setup email restrict list receive"),
+        edits=True,
     ),
 )

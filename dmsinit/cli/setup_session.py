@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from dmsinit.base.control_characters import control_character
 from dmsinit.base.literal import clean
+from dmsinit.cli._in_force import NotInForce, apply_now
 from dmsinit.log import Log, from_environment
 
 
@@ -19,12 +21,16 @@ class Refused(Exception):
 
 @dataclass
 class Session:
-    """One run of `setup`. Results go to standard output, everything else to `log` (standard error)."""
+    """One run of `setup`. Results go to standard output, everything else to `log` (standard error).
+
+    `wait`: return when what was changed is in force in the server that runs here.
+    """
 
     config: Path = Path("/tmp/docker-mailserver")  # noqa: S108  the compatibility contract's mount point
     mail: Path = Path("/var/mail")
     settings_file: Path = Path("/etc/dms-settings")
     log: Log = field(default_factory=lambda: from_environment("setup"))
+    wait: bool = True
 
     @cached_property
     def _settings(self) -> dict[str, str]:
@@ -43,15 +49,15 @@ class Session:
         """Return one line that the person types; raises Refused at the end of input."""
         sys.stderr.write(question)
         sys.stderr.flush()
-        line = sys.stdin.readline()
+        line = sys.stdin.readline() if sys.stdin else ""  # None: it was closed
         if not line:
             sys.stderr.write("\n")
             raise Refused("no answer was given: standard input ended; give it as an argument, or use docker exec -it")
-        return line.rstrip("\n").removesuffix("\r")
+        return checked_text(line.rstrip("\n").removesuffix("\r"), "the answer")
 
     def ask_password(self, what: str) -> str:
         """Return a password that is typed twice and not shown, or read as two lines from a pipe."""
-        ask: Callable[[str], str] = getpass.getpass if sys.stdin.isatty() else self.ask
+        ask: Callable[[str], str] = getpass.getpass if sys.stdin and sys.stdin.isatty() else self.ask
         try:
             password = ask(f"Enter {what}: ")
             if not password:
@@ -62,19 +68,27 @@ class Session:
             raise Refused("no password was given; nothing was changed") from None
         except UnicodeDecodeError:
             raise Refused("the password is not UTF-8; set the terminal to UTF-8") from None
-        return password
+        return checked_text(password, "the password")
 
-    def take_effect(self) -> None:
-        """Return when the server that runs here has taken what was written; where none runs, at once."""
-        from dmsinit.cli._errors import ProblemReceived, checked  # most verbs leave that to the watcher
-        from dmsinit.control.client import Unreachable, request
+    def take_effect(self) -> bool:
+        """Return when what was written is in force in the server that runs here; whether there is one to ask.
 
+        Without one there is nothing to wait for, nor with `--no-wait`, nor for what the start itself waits for. Raises
+        Refused with the reason when the server does not take it.
+        """
+        if not self.wait:
+            return False
         try:
-            checked(request("POST", "/v1/apply")).close()
-        except Unreachable:
-            return
-        except ProblemReceived as problem:
-            self.log.warn(f"it is written, but the running server has not taken it: {problem}")
+            return apply_now(self.log.warn)
+        except NotInForce as error:
+            raise Refused(str(error)) from None
+
+
+def checked_text(text: str, what: str) -> str:
+    """Return a text that came from a person; Refused when it holds a control character."""
+    if name := control_character(text):
+        raise Refused(f"{what} contains a control character ({name}); type it without")
+    return text
 
 
 def _unquote(value: str) -> str:

@@ -126,13 +126,10 @@ class Api:
             return await handler(request, name)
         except Refused:
             raise
+        except (OperationFailed, ProblemsFound) as error:
+            return _refusal(error)
         except NoSuchService as error:
             return problem(404, str(error), kind="no-such-service", service=error.name, suggestion=error.suggestion)
-        except OperationFailed as error:
-            return problem(409, str(error), kind="operation-failed", log=error.log_lines)
-        except ProblemsFound as error:
-            problems = [{"where": one.where, "cause": one.cause, "remedy": one.remedy} for one in error.problems]
-            return problem(422, str(error), kind="invalid-configuration", problems=problems)
         except Exception as error:  # noqa: BLE001 -- a defect in one call must not end PID 1
             self._on_defect(request, error)
             return problem(500, f"dmsinit has a defect: {type(error).__name__}; its log tells more", kind="defect")
@@ -220,7 +217,12 @@ class Api:
         return json_response(await self._to_the_end(self._operations.signal(name, signal)))
 
     async def _apply(self, request: Request, _name: str) -> Response:
-        return json_response(await self._to_the_end(self._operations.apply(dry_run=request.flag("dry_run"))))
+        dry_run, unseen = request.flag("dry_run"), request.flag("unseen")
+        try:
+            done = await self._to_the_end(self._operations.apply(dry_run=dry_run, wait=request.flag("wait")))
+        except (OperationFailed, ProblemsFound) as error:
+            return _refusal(error, warnings=self._operations.warnings(unseen=unseen))
+        return json_response({**done, "warnings": [] if dry_run else self._operations.warnings(unseen=unseen)})
 
     async def _reexec(self, _request: Request, _name: str) -> Response:
         if self._operations.reexec is None:
@@ -239,6 +241,16 @@ class Api:
         self._running.discard(task)
         if not task.cancelled():
             task.exception()  # asked for, so that asyncio does not complain when nobody waited any more
+
+
+def _refusal(error: OperationFailed | ProblemsFound, **more: object) -> Response:
+    """Return what went wrong as a problem, with further members."""
+    if isinstance(error, OperationFailed):
+        status, kind, members = 409, "operation-failed", {"log": error.log_lines, **more}
+    else:
+        problems = [{"where": one.where, "cause": one.cause, "remedy": one.remedy} for one in error.problems]
+        status, kind, members = 422, "invalid-configuration", {"problems": problems, **more}
+    return problem(status, str(error), kind=kind, headers=(), **members)
 
 
 def _verdict(word: str, holds: bool, reasons: Sequence[str]) -> Response:

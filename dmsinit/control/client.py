@@ -6,12 +6,15 @@ its start-up time.
 
 import json
 import os
+import select
 import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
 SOCKET: Final = "/run/dmsinit/control.sock"
 SOCKET_VARIABLE: Final = "DMSINIT_SOCKET"
+STARTING_VARIABLE: Final = "DMSINIT_STARTING"
+"""Set for what the start itself waits for (user-patches.sh): that must not wait for the end of the start."""
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
@@ -92,6 +95,10 @@ class Pending:
         except OSError as error:
             self._connection.close()
             raise Unreachable(_explain(path, error)) from error
+
+    def answered_within(self, seconds: float) -> bool:
+        """Return whether the answer begins within so many seconds."""
+        return bool(select.select([self._connection], [], [], seconds)[0])
 
     def reply(self) -> Reply:
         """Wait for the answer."""

@@ -96,8 +96,15 @@ class Operations(Protocol):
         With `diff`, also `"diffs": {path: unified diff}`. Raises ProblemsFound and OperationFailed.
         """
 
-    async def apply(self, *, dry_run: bool) -> Mapping[str, object]:
-        """Carry out what `plan_changes` tells, and return it. Raises ProblemsFound and OperationFailed."""
+    async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:
+        """Carry out what `plan_changes` tells, and return it. Raises ProblemsFound and OperationFailed.
+
+        With `wait`, an apply that is asked for during the boot is carried out when the server is up; without, the boot
+        is the apply, and nothing is returned.
+        """
+
+    def warnings(self, *, unseen: bool) -> Sequence[str]:
+        """Return the warnings of the last apply, or only those that came up since somebody asked for them."""
 
     def livez(self) -> tuple[bool, Sequence[str]]:
         """Return whether dmsinit itself works, and if not, why."""

@@ -19,6 +19,8 @@
         with `--detect`: which watched files changed, or none; then there is nothing to do, and it exits with 0
     {"type": "note", "text": …}
         for the log of the change detection, such as whose lock is waited for
+    {"type": "warning", "text": …, "new": true | false}
+        what a person should know; not new when the last run warned of it too
     {"type": "rolled-back", "paths": [PATH, …]}
         the files of before the last apply are back; exit 0
 

@@ -88,7 +88,7 @@ class Run:
         self._report = report
         self._into = into
         self._watch = watch
-        self._voice = Voice(log, root, mode)
+        self._voice = Voice(log, root, mode, lambda text, new: report.say("warning", text=text, new=new))
         self._configured = Configured(root)
         self._mounted: frozenset[str] = frozenset()
         self._snapshot: str | None = None

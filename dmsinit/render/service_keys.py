@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from dmsinit.plan import Health, Limits, Needs, Probe, Readiness, Reload, Restart, Service, Stop
+from dmsinit.plan import Health, Limits, Needs, Probe, Readiness, Reload, Reread, Restart, Service, Stop
 from dmsinit.render.manifest import truth
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -124,8 +124,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     "": {
         "description": text, "enabled": flag, "command": command, "user": text, "group": text, "groups": texts,
         "env": table, "cwd": text, "umask": umask, "type": one_of("simple", "oneshot"), "every": duration,
-        "late": flag, "stdout": one_of("log", "inherit"), "requires": texts, "wants": texts, "after": texts,
-        "pauses_for": texts, "files": texts, "on_change": one_of("reload", "restart", "none"), "on_recovery": command,
+        "late": flag, "essential": flag, "stdout": one_of("log", "inherit"), "requires": texts, "wants": texts,
+        "after": texts, "pauses_for": texts, "files": texts, "on_change": one_of("reload", "restart", "none"),
+        "on_recovery": command,
     },
     "needs": {"files": texts, "why": text},
     "ready": _PROBE,
@@ -136,6 +137,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     },
     "stop": {"signal": signal, "command": command, "grace": duration},
     "reload": {"signal": signal, "command": command, "renews": texts},
+    "reread": {"files": texts, "command": command},
     "limits": {
         "oom_score_adj": whole, "nofile": whole, "nice": whole, "no_new_privs": flag, "capabilities": texts,
     },
@@ -167,6 +169,8 @@ def build(name: str, values: dict[str, Any]) -> Service:
         parts["stop"] = Stop(**_given(timing))
     if (reload := values.pop("reload", None)) is not None:
         parts["reload"] = Reload(**reload)
+    if (reread := values.pop("reread", None)) is not None:
+        parts["reread"] = Reread(**reread)
     if (limits := values.pop("limits", None)) is not None:
         parts["limits"] = Limits(**limits)
     return Service(name=name, **values, **parts)

@@ -1,7 +1,7 @@
 """What a run says to people: log lines, or text for who checks; and what it need not say again."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from dmsinit.log import Log
@@ -20,12 +20,16 @@ _PREVIEWS: Final = (Mode.PLAN, Mode.DIFF)
 
 
 class Voice:
-    """Tells warnings once: an apply is silent about what the last run has told already."""
+    """Writes each warning once: an apply does not log again what the last run has logged.
 
-    def __init__(self, log: Log, root: Root, mode: Mode) -> None:
+    `warned` is called with every warning while all runs, and whether it is new: whoever asked for an apply shows them.
+    """
+
+    def __init__(self, log: Log, root: Root, mode: Mode, warned: Callable[[str, bool], None]) -> None:
         self._log = log
         self._root = root
         self._mode = mode
+        self._warned = warned
         self._told: dict[str, None] = {}
         known = (root.read(TOLD) or b"").decode("utf-8", "replace") if mode in _WHILE_ALL_RUNS else ""
         self._known = frozenset(known.splitlines())
@@ -41,7 +45,11 @@ class Voice:
             self._told[text] = None
             if self._mode in _FOR_PEOPLE:
                 sys.stdout.write(f"warning: {text}\n")
-            elif self._mode not in _PREVIEWS and text not in self._known:
+                continue
+            new = text not in self._known
+            if self._mode in _WHILE_ALL_RUNS:
+                self._warned(text, new)
+            if self._mode not in _PREVIEWS and new:
                 (self._log.error if isinstance(warning, Severe) else self._log.warn)(text)
 
     def note(self, notes: Iterable[str]) -> None:

@@ -5,8 +5,9 @@ every problem at once. The variables themselves stand in `server`, `postfix`, `f
 names of the past in `former`.
 """
 
+from dmsinit.problem import Severe
 from dmsinit.settings.field import Field
-from dmsinit.settings.former import FORMER, Former, Severe
+from dmsinit.settings.former import FORMER, Former
 from dmsinit.settings.host import FqdnMissing, domain_of
 from dmsinit.settings.load import Loaded, SettingsRefused, load
 from dmsinit.settings.model import FIELDS, Settings

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from dmsinit.problem import Problem
-from dmsinit.settings.former import Severe
+from dmsinit.problem import Problem, Severe
 from dmsinit.settings.model import Settings
 
 _GIB: Final = 2**30

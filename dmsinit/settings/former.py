@@ -10,11 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from dmsinit.base.dovecot_fields import modern_variables
-from dmsinit.problem import Problem
-
-
-class Severe(Problem):
-    """A warning that is logged as an error: something does not work as configured, although the start goes on."""
+from dmsinit.problem import Problem, Severe
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dmsinit.supervisor.life import Life
 from dmsinit.supervisor.proctree import Process, Snapshot
 from dmsinit.supervisor.relations import Relations
 from dmsinit.supervisor.reloading import reload
+from dmsinit.supervisor.rereading import reread
 from dmsinit.supervisor.reserve import RESERVE
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
@@ -25,6 +26,7 @@ from dmsinit.supervisor.suspension import Suspension
 from dmsinit.supervisor.transfer import hand_over, take_over
 from dmsinit.supervisor.tree import signal_number
 from dmsinit.supervisor.unit import Unit
+from dmsinit.supervisor.whole import Whole
 from dmsinit.supervisor.world import World
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -39,6 +41,7 @@ class Supervisor:
         self.world = world
         self.units: dict[str, Unit] = {}
         self.plan: Plan | None = None
+        self.whole = Whole(self.units)
         self._relations = Relations(self.units)
         self._suspension = Suspension(self.units)
         self._group: anyio.abc.TaskGroup | None = None
@@ -87,6 +90,8 @@ class Supervisor:
                     unit.want_up(reason)
                 elif action.action == "reload" and unit.state in ANSWERING:
                     converging.add(self._reload(unit, reason))
+                elif action.action == "reread":
+                    converging.add(self._reread(unit))
                 else:
                     group.start_soon(self._act, action, reason, failures)
         for unit in [*gone, *(self.units[s.name] for s in plan.services if not s.enabled)]:
@@ -125,6 +130,14 @@ class Supervisor:
                 await self._restart(unit, reason)
             else:  # it has ended of the reload, and its next life has read what is new
                 await self._until_up(unit, before, "restart")
+
+    async def _reread(self, unit: Unit) -> None:
+        """Wait until it works with what it reads by itself; one that does not run yet begins with what is new."""
+        if unit.state in ANSWERING:
+            await reread(unit)
+        elif unit.wanted:
+            begun = unit.state in (State.STARTING, State.BACKOFF, State.FAILED)
+            await self._until_up(unit, unit.starts - (1 if begun else 0), "use the new files of")
 
     def _add(self, unit: Unit) -> None:
         self.units[unit.name] = unit
@@ -250,33 +263,6 @@ class Supervisor:
             await unit.changed.wait()
 
     # The whole
-
-    async def until_ready(self) -> None:
-        """Return when every enabled service that is not `late` is ready (a oneshot: done), or hopeless."""
-        while pending := [unit for unit in self.missing() if not unit.hopeless]:
-            await pending[0].changed.wait()
-
-    async def until_fulfilled(self, name: str) -> None:
-        """Return when a service is ready, or not there to be."""
-        while (unit := self.units.get(name)) is not None and unit.service.enabled and not unit.fulfilled:
-            await unit.changed.wait()
-
-    def troubled(self) -> list[Unit]:
-        """Return the services that are missing, or only seem to be ready for a moment between two crashes."""
-        hopeless = [unit for unit in self.units.values() if unit.service.enabled and unit.hopeless]
-        return list(dict.fromkeys((*self.missing(), *hopeless)))
-
-    def missing(self) -> list[Unit]:
-        """Return the enabled services, `late` ones left out, that are not ready."""
-        return [
-            unit for unit in self.units.values() if unit.service.enabled and not unit.service.late and not unit.done
-        ]
-
-    def late_but_down(self) -> list[Unit]:
-        """Return the `late` services that were stopped, or end again and again; no jobs, which may fail for a while."""
-        down = (State.STOPPED, State.BACKOFF, State.FAILED)
-        late = (unit for unit in self.units.values() if unit.service.enabled and unit.service.late)
-        return [unit for unit in late if unit.service.type == "simple" and unit.state in down]
 
     def come_up(self) -> None:
         """Let the `late` services start."""

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dmsinit.base.control_characters import control_character
 from dmsinit.volume import store
+from dmsinit.volume.errors import EditError
 from dmsinit.volume.files import BYTE_ORDER_MARK
 
 
@@ -125,4 +127,6 @@ def _ending(line: bytes) -> bytes:
 
 
 def _encode(text: str) -> bytes:
+    if found := control_character(text, allowed="\t"):
+        raise EditError(f"cannot write a line with a control character ({found}); type it without")
     return text.encode("utf-8", "surrogateescape")

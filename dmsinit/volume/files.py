@@ -8,7 +8,8 @@ all the same, with one warning for each file.
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dmsinit.problem import Problem
+from dmsinit.base.control_characters import control_character
+from dmsinit.problem import Problem, Severe
 
 ACCOUNTS: Final = "postfix-accounts.cf"
 ALIASES: Final = "postfix-virtual.cf"
@@ -36,7 +37,10 @@ class Line(NamedTuple):
 
 
 class Findings:
-    """What reading found wrong: errors forbid using the volume, warnings tell what was skipped or read otherwise."""
+    """What reading found wrong: errors forbid using the volume, warnings tell what was skipped or read otherwise.
+
+    A line that nothing can be made of is skipped with a severe warning: it must not keep all others from being used.
+    """
 
     def __init__(self) -> None:
         self.errors: list[Problem] = []
@@ -44,6 +48,9 @@ class Findings:
 
     def error(self, name: str, number: int, cause: str, remedy: str) -> None:
         self.errors.append(Problem(f"{name}:{number}" if number else name, cause, remedy))
+
+    def skip(self, name: str, number: int, cause: str, remedy: str) -> None:
+        self.warnings.append(Severe(f"{name}:{number}", f"{cause}; the line is skipped", remedy))
 
     def warn(self, name: str, number: int, cause: str, remedy: str = "") -> None:
         self.warnings.append(Problem(f"{name}:{number}" if number else name, cause, remedy))
@@ -66,7 +73,7 @@ def load(directory: Path, name: str, findings: Findings) -> list[Line] | None:
 
 
 def decode(name: str, data: bytes, findings: Findings) -> list[Line]:
-    """Return the lines of `data` that count; lines that are no text are reported as errors and left out."""
+    """Return the lines of `data` that count; lines that are not text are skipped with a severe warning."""
     if data.startswith(BYTE_ORDER_MARK):
         findings.warn(name, 1, "begins with a byte order mark, which is skipped", "save it as UTF-8 without BOM")
         data = data.removeprefix(BYTE_ORDER_MARK)
@@ -109,9 +116,9 @@ def _warn_of_crlf(name: str, text: str, findings: Findings) -> None:
 
 def _is_text(name: str, line: Line, findings: Findings) -> bool:
     if any("\ud800" <= character <= "\udfff" for character in line.text):
-        findings.error(name, line.number, "is not UTF-8", "save the file with the encoding UTF-8")
+        findings.skip(name, line.number, "is not UTF-8", "save the file with the encoding UTF-8")
         return False
-    if any((character < " " and character != "\t") or character == "\x7f" for character in line.text):
-        findings.error(name, line.number, "holds a control character", "delete it, or type the line again")
+    if found := control_character(line.text, allowed="\t"):
+        findings.skip(name, line.number, f"contains a control character ({found})", "delete it, or type the line again")
         return False
     return True

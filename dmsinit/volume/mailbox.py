@@ -1,11 +1,13 @@
-"""The mail storage of an account: /var/mail/DOMAIN/USER."""
+"""The mail storage of an account: /var/mail/DOMAIN/USER. Whoever owns mail can write there, so no link is followed."""
 
 import os
-from contextlib import suppress
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dmsinit.base import trees
-from dmsinit.base.beneath import opened
+from dmsinit.base.beneath import Directory, opened
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.names import is_mailbox
 
@@ -14,34 +16,74 @@ class MailboxMissing(EditError):
     """There is no mailbox directory to delete."""
 
 
+class Removal:
+    """A mailbox that is deleted together with its account, so that nobody who is still connected keeps it.
+
+    `begin` moves it aside before the account goes: what is impossible fails then, and the account is kept. `finish`,
+    when nobody can log in or deliver any more, deletes it, and what was made in its place meanwhile.
+    """
+
+    def __init__(self, root: Path, address: str) -> None:
+        self._address = address
+        self._root = root
+        self._path = mailbox_path(root, address)
+        # It stays on its file system; no login holds a blank.
+        self._aside = f". deleted {self._path.name} {secrets.token_hex(4)}"
+        self._moved = False
+
+    def begin(self) -> None:
+        """Move the mailbox aside. Raises MailboxMissing when there is none, EditError when it cannot be moved."""
+        try:
+            with self._domain() as domain:
+                with domain.enter(self._path.name):
+                    pass  # a link in its place is an error
+                domain.rename(self._path.name, self._aside)
+        except FileNotFoundError:
+            cause = f"cannot delete the mailbox of {self._address}: {self._path} does not exist"
+            raise MailboxMissing(cause) from None
+        except OSError as error:
+            raise EditError(
+                f"cannot delete the mailbox of {self._address}: {error.filename}: {error.strerror}; "
+                "the account is kept, run the command again when that is solved"
+            ) from error
+        self._moved = True
+
+    def undo(self) -> None:
+        """Put the mailbox back, because its account stays."""
+        if self._moved:
+            with suppress(OSError), self._domain() as domain:
+                domain.rename(self._aside, self._path.name)
+
+    def finish(self) -> bool:
+        """Delete what was moved aside and what was made since, and the directory of the domain when that is empty.
+
+        Return whether there was something to delete. Raises EditError, which names what is left, when something cannot
+        be deleted.
+        """
+        if not self._moved:
+            return False
+        for name in (self._aside, self._path.name):
+            try:
+                with self._domain() as domain:
+                    trees.remove(domain, name)
+            except OSError as error:
+                raise EditError(
+                    f"cannot delete all mail of {self._address}: {error.filename}: {error.strerror}; "
+                    f"the account is deleted, delete {str(self._path.with_name(name))!r} by hand"
+                ) from error
+        with suppress(OSError), opened(str(self._root)) as mail:  # others may still have mail there
+            os.rmdir(self._path.parent.name, dir_fd=mail.fd)
+        return True
+
+    @contextmanager
+    def _domain(self) -> Iterator[Directory]:
+        with opened(str(self._root)) as mail, mail.enter(self._path.parent.name) as domain:
+            yield domain
+
+
 def mailbox_path(root: Path, address: str) -> Path:
     """Return the directory of an account's mailbox; raises EditError for what is no login (it could leave `root`)."""
     if not is_mailbox(address):
         raise EditError(f"{address!r} is no address of an account")
     local_part, _, domain = address.rpartition("@")
     return root / domain / local_part
-
-
-def remove_mailbox(root: Path, address: str) -> None:
-    """Delete a mailbox with all mail in it, and the directory of its domain when that is empty then.
-
-    No symbolic link is followed: whoever owns mail could have it lead anywhere. Raises MailboxMissing when there is
-    none, EditError when it cannot be deleted.
-    """
-    path = mailbox_path(root, address)
-    try:
-        with opened(str(root)) as mail, mail.enter(path.parent.name) as domain:
-            if domain.status(path.name) is None:
-                raise MailboxMissing(f"cannot delete the mailbox of {address}: {path} does not exist")
-            with domain.enter(path.name):
-                pass  # a link in its place is an error
-            trees.remove(domain, path.name)
-        with suppress(OSError), opened(str(root)) as mail:  # others may still have mail there
-            os.rmdir(path.parent.name, dir_fd=mail.fd)
-    except FileNotFoundError:
-        raise MailboxMissing(f"cannot delete the mailbox of {address}: {path} does not exist") from None
-    except OSError as error:
-        raise EditError(
-            f"cannot delete the mailbox of {address}: {error.filename}: {error.strerror}; "
-            "the account is kept, run the command again when that is solved"
-        ) from error

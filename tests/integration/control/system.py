@@ -53,6 +53,7 @@ class System:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     reexec: Callable[[], Awaitable[None]] | None = None
     executions: int = 1
+    warned: list[str] = field(default_factory=lambda: ["postfix-main.cf:3: unknown parameter"])
 
     def status(self) -> Status:
         return Status(
@@ -141,9 +142,12 @@ class System:
         }
         return changes | ({"diffs": {"/etc/opendkim.conf": "-a\n+b\n"}} if diff else {})
 
-    async def apply(self, *, dry_run: bool) -> Mapping[str, object]:
+    async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:
         self.asked.append(("apply", dry_run))
         return await self.plan_changes(diff=False)
+
+    def warnings(self, *, unseen: bool) -> Sequence[str]:
+        return [] if unseen else self.warned
 
     def livez(self) -> tuple[bool, Sequence[str]]:
         return True, []

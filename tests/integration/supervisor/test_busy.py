@@ -91,7 +91,7 @@ async def test_one_at_work_is_busy_and_left_to_it(bench: Bench, tmp_path: Path, 
     assert "no answer within" in unit.detail
     assert unit.state in COMPLETE
     assert unit.fulfilled
-    assert bench.supervisor.missing() == []
+    assert bench.supervisor.whole.missing() == []
     seen = asyncio.Event()
     asyncio.get_running_loop().call_later(3, seen.set)  # ten probes, far more than `failures`
     await seen.wait()

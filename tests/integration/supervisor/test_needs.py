@@ -36,14 +36,14 @@ async def test_waits_for_a_file_and_says_why(bench: Bench, tmp_path: Path) -> No
     await bench.until("server", State.READY)
     status = bench.supervisor.status("scanner")
     assert (status.state, status.detail, status.waiting_for) == (State.WAITING, "no signatures yet", [])
-    await asyncio.wait_for(bench.supervisor.until_ready(), 10)
-    assert [unit.name for unit in bench.supervisor.missing()] == ["scanner"]
+    await asyncio.wait_for(bench.supervisor.whole.until_settled(), 10)
+    assert [unit.name for unit in bench.supervisor.whole.missing()] == ["scanner"]
 
     (tmp_path / "unrelated").touch()
     (tmp_path / "main.cld").touch()
     await bench.until("scanner", State.READY)
     assert bench.supervisor.status("scanner").detail == ""
-    assert bench.supervisor.missing() == []
+    assert bench.supervisor.whole.missing() == []
 
 
 async def test_starts_at_once_when_the_file_is_there(bench: Bench, tmp_path: Path) -> None:

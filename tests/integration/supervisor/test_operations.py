@@ -45,7 +45,7 @@ async def test_reload_by_signal(bench: Bench, tmp_path: Path) -> None:
     script = f"trap 'echo reloaded' HUP; touch {tmp_path}/flag; while :; do sleep 0.01; done"
     flag = Readiness(probe=Probe(kind="file", address=f"{tmp_path}/flag"))
     await bench.run(shell("daemon", script, reload=Reload(signal="HUP"), ready=flag), shell("plain", "exec sleep 60"))
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     pid = bench.pid("daemon")
     lines = bench.supervisor.unit("daemon").tree.output.follow(0)
     first = asyncio.ensure_future(anext(lines))
@@ -62,7 +62,7 @@ async def test_converging_touches_only_what_changed(bench: Bench) -> None:
         return Plan(fqdn="mail.example.test", services=services)
 
     await bench.supervisor.converge(plan("exec sleep 60", shell("old", "exec sleep 60")), [], Reason.BOOT)
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     same, changed, old = bench.pid("same"), bench.pid("changed"), bench.pid("old")
     done = await bench.supervisor.converge(
         plan("exec sleep 61", shell("new", "exec sleep 60")), [], Reason.CONFIG_CHANGED

@@ -44,8 +44,8 @@ async def test_runs_on_demand_and_can_be_stopped(bench: Bench, tmp_path: Path) -
 async def test_nobody_waits_for_it(bench: Bench) -> None:
     """A long first run, such as a first download of signatures, does not hold up the server."""
     await bench.run(periodic("sleep 60", 3600))
-    await asyncio.wait_for(bench.supervisor.until_ready(), 10)
-    assert bench.supervisor.missing() == []
+    await asyncio.wait_for(bench.supervisor.whole.until_settled(), 10)
+    assert bench.supervisor.whole.missing() == []
 
 
 async def test_the_server_is_not_ill_while_it_fails(bench: Bench) -> None:
@@ -55,6 +55,6 @@ async def test_the_server_is_not_ill_while_it_fails(bench: Bench) -> None:
     bench.supervisor.come_up()
     await bench.until("job", State.BACKOFF)
     await bench.until("tail", State.READY)
-    assert bench.supervisor.late_but_down() == []
+    assert bench.supervisor.whole.late_but_down() == []
     await bench.supervisor.operate("tail", "stop", wait=True)
-    assert [unit.name for unit in bench.supervisor.late_but_down()] == ["tail"]
+    assert [unit.name for unit in bench.supervisor.whole.late_but_down()] == ["tail"]

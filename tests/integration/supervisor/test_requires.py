@@ -32,7 +32,7 @@ async def test_what_was_given_up_takes_its_dependents_along(bench: Bench, tmp_pa
     flag = tmp_path / "flag"
     flag.touch()
     await bench.run(fragile(flag), *CHAIN)
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     other = bench.pid("other")
     flag.unlink()
     os.kill(bench.pid("base"), signal.SIGKILL)
@@ -53,7 +53,7 @@ async def test_what_was_given_up_takes_its_dependents_along(bench: Bench, tmp_pa
 
 async def test_a_stop_and_a_start_by_an_operator(bench: Bench) -> None:
     await bench.run(sleeper("base"), *CHAIN)
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     await bench.supervisor.operate("base", "stop", wait=True)
     assert {name: str(unit.state) for name, unit in bench.supervisor.units.items()} == {
         "base": "stopped", "middle": "stopped", "top": "stopped", "other": "ready",
@@ -66,7 +66,7 @@ async def test_a_stop_and_a_start_by_an_operator(bench: Bench) -> None:
 
 async def test_no_wait_keeps_the_order_too(bench: Bench) -> None:
     await bench.run(sleeper("base"), *CHAIN)
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     await bench.supervisor.operate("base", "stop", wait=False)
     await bench.until("base", State.STOPPED)
     stops = [e.service for e in bench.supervisor.world.events.recent if e.to_state == State.STOPPED]
@@ -75,7 +75,7 @@ async def test_no_wait_keeps_the_order_too(bench: Bench) -> None:
 
 async def test_what_an_operator_stopped_stays_down(bench: Bench) -> None:
     await bench.run(sleeper("base"), *CHAIN)
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     await bench.supervisor.operate("top", "stop", wait=True)
     await bench.supervisor.operate("base", "stop", wait=True)
     await bench.supervisor.operate("middle", "stop", wait=True)  # was stopped for base, and shall now stay so
@@ -88,7 +88,7 @@ async def test_what_an_operator_stopped_stays_down(bench: Bench) -> None:
 
 async def test_a_restart_touches_no_dependent(bench: Bench) -> None:
     await bench.run(sleeper("base"), *CHAIN)
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     pids = {name: bench.pid(name) for name in ("middle", "top")}
     await bench.supervisor.operate("base", "restart", wait=True)
     assert {name: bench.pid(name) for name in pids} == pids

@@ -66,7 +66,7 @@ async def test_independent_services_start_in_parallel(bench: Bench, tmp_path: Pa
     ]
     await bench.run(*services)
     async with asyncio.timeout(10):
-        await bench.supervisor.until_ready()
+        await bench.supervisor.whole.until_settled()
 
 
 async def test_a_crashed_service_is_back_at_once(bench: Bench) -> None:
@@ -97,10 +97,8 @@ async def test_who_waits_for_the_whole_does_not_wait_for_a_crash_loop(bench: Ben
     broken = shell("broken", "exit 3", restart=Restart(max_delay_seconds=0.01), ready=never)
     await bench.run(broken, shell("daemon", "exec sleep 60"))
     async with asyncio.timeout(20):
-        await bench.supervisor.until_ready()
-        await bench.supervisor.until_fulfilled("daemon")
-        await bench.supervisor.until_fulfilled("nobody")
-    (unit,) = bench.supervisor.troubled()
+        await bench.supervisor.whole.until_settled()
+    (unit,) = bench.supervisor.whole.troubled()
     assert unit.name == "broken"
     assert unit.trouble.startswith("exit code 3")
 
@@ -233,7 +231,7 @@ async def test_stops_in_reverse_order(bench: Bench) -> None:
         shell("user", "trap 'sleep 0.1; exit 0' TERM; while :; do sleep 0.01; done", wants=("base",)),
         shell("follower", "exec sleep 60", late=True),
     )
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     bench.supervisor.come_up()
     await bench.until("follower", State.READY)
     await bench.supervisor.stop_all(Reason.SHUTDOWN)
@@ -243,7 +241,7 @@ async def test_stops_in_reverse_order(bench: Bench) -> None:
 
 async def test_a_late_service_waits_for_the_whole(bench: Bench) -> None:
     await bench.run(shell("daemon", "exec sleep 60"), shell("late", "exec sleep 60", late=True))
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     assert bench.supervisor.unit("late").state is State.WAITING
     bench.supervisor.come_up()
     await bench.until("late", State.READY)
@@ -251,7 +249,7 @@ async def test_a_late_service_waits_for_the_whole(bench: Bench) -> None:
 
 async def test_a_hard_dependency_takes_its_dependents_along_only_when_it_stops(bench: Bench) -> None:
     await bench.run(shell("redis", "exec sleep 60"), shell("rspamd", "exec sleep 60", requires=("redis",)))
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     dependent = bench.pid("rspamd")
     crashed = bench.pid("redis")
     os.kill(crashed, signal.SIGKILL)
@@ -276,7 +274,7 @@ async def test_oneshot_runs_once(bench: Bench, tmp_path: Path) -> None:
         shell("prepare", f"sleep 0.1; echo done >> {tmp_path}/x", type="oneshot"),
         shell("daemon", f"grep -q done {tmp_path}/x && exec sleep 60", requires=("prepare",)),
     )
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     assert bench.supervisor.unit("prepare").state is State.EXITED
     assert (tmp_path / "x").read_text() == "done\n"
     await bench.supervisor.operate("prepare", "start", wait=True)
@@ -303,7 +301,7 @@ async def test_a_defect_in_one_life_leaves_the_others_alone(bench: Bench, monkey
 
     monkeypatch.setattr(module, "_PAUSE_AFTER_DEFECT_SECONDS", 0.01)
     await bench.run(shell("one", "exec sleep 60"), shell("two", "exec sleep 60"))
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     one, two = bench.pid("one"), bench.pid("two")
 
     def defect(*_: object) -> None:

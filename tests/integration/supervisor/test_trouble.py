@@ -291,7 +291,7 @@ async def test_a_defect_in_the_clean_up_ends_nothing_else(bench: Bench, monkeypa
 
     monkeypatch.setattr(module, "_PAUSE_AFTER_DEFECT_SECONDS", 0.01)
     await bench.run(shell("one", "exec sleep 1000"), shell("two", "exec sleep 1000"))
-    await bench.supervisor.until_ready()
+    await bench.supervisor.whole.until_settled()
     one, two = bench.pid("one"), bench.pid("two")
     end, struck = Tree.end, 0
 

@@ -15,9 +15,14 @@ from .conftest import System
 WARNING, SEVERE, OTHER = Problem("A", "is odd"), Severe("B", "is bad"), Problem("C", "is new")
 
 
-def said(system: System, mode: Mode, *warnings: Problem) -> str:
+def said(system: System, mode: Mode, *warnings: Problem, told: list[tuple[str, bool]] | None = None) -> str:
     reading, writing = os.pipe()
-    voice = Voice(Log("dmsinit", fd=writing), system.root, mode)
+    voice = Voice(
+        Log("dmsinit", fd=writing),
+        system.root,
+        mode,
+        lambda text, new: None if told is None else told.append((text, new)),
+    )
     voice.warn(warnings)
     voice.note(["by the way"])
     voice.remember()
@@ -47,6 +52,14 @@ def test_apply_says_only_what_is_new(system: System) -> None:
     assert "by the way" not in text
     assert said(system, Mode.APPLY, WARNING, OTHER) == ""
     assert "B: is bad" in said(system, Mode.APPLY, WARNING, SEVERE, OTHER)
+
+
+def test_who_asks_for_an_apply_hears_everything(system: System) -> None:
+    heard: list[tuple[str, bool]] = []
+    said(system, Mode.BOOT, WARNING, told=heard)
+    assert heard == []
+    said(system, Mode.APPLY, WARNING, OTHER, OTHER, told=heard)
+    assert heard == [("A: is odd", False), ("C: is new", True)]
 
 
 def test_check_is_text_for_people(system: System, capsys: pytest.CaptureFixture[str]) -> None:

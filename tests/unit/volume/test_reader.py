@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmsinit.problem import ProblemsFound
+from dmsinit.problem import ProblemsFound, Severe
 from dmsinit.volume import AccessRule, Account, Alias, Master, RelayRoute, SaslPassword, Volume, read
 from dmsinit.volume import files as volume_files
 from dmsinit.volume.files import Findings, decode
@@ -185,13 +185,31 @@ def test_windows_files_are_read_with_one_warning_each(tmp_path: Path) -> None:
     assert [warning.where for warning in volume.warnings] == ["postfix-accounts.cf:1", "postfix-accounts.cf:2"]
 
 
-def test_what_is_no_text_is_an_error_except_in_comments(tmp_path: Path) -> None:
-    (tmp_path / "postfix-accounts.cf").write_bytes(b"# caf\xe9\ncaf\xe9@x.test|{PLAIN}x\nb@x.test|{PLAIN}\0\n")
+def test_a_line_that_is_not_text_is_skipped_and_damages_no_other(tmp_path: Path) -> None:
+    lines = (
+        b"# caf\xe9",
+        b"caf\xe9@x.test|{PLAIN}x",
+        b"b@x.test|{PLAIN}\0",
+        b"c\x01@x.test|{PLAIN}x",
+        b"d@x.test|{PLAIN}x",
+    )
+    (tmp_path / "postfix-accounts.cf").write_bytes(b"\n".join(lines))
+    (tmp_path / "postfix-virtual.cf").write_bytes(b"a@x.test d@x.test\nb@x.test d@x.test\x7f\n")
+    volume = read(tmp_path)
+    assert [account.address for account in volume.accounts] == ["d@x.test"]
+    assert [alias.address for alias in volume.aliases] == ["a@x.test"]
+    assert [str(warning).partition(";")[0] for warning in volume.warnings] == [
+        "postfix-accounts.cf:2: is not UTF-8",
+        "postfix-accounts.cf:3: contains a control character (0x00)",
+        "postfix-accounts.cf:4: contains a control character (0x01)",
+        "postfix-virtual.cf:2: contains a control character (0x7f)",
+    ]
+    assert all(isinstance(warning, Severe) for warning in volume.warnings)
+
+
+def test_a_directory_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "postfix-virtual.cf").mkdir()
-    found = errors_of(tmp_path)
-    assert found[0] == "postfix-accounts.cf:2: is not UTF-8; save the file with the encoding UTF-8"
-    assert found[1].startswith("postfix-accounts.cf:3: holds a control character")
-    assert found[2].startswith("postfix-virtual.cf: is a directory where a file is expected")
+    assert errors_of(tmp_path)[0].startswith("postfix-virtual.cf: is a directory where a file is expected")
 
 
 @given(

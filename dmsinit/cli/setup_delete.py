@@ -1,0 +1,135 @@
+"""`setup email del`: first the accounts, then the sessions of their users, then their mail: nothing comes back."""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from dmsinit.cli.setup_session import Refused, Session
+from dmsinit.volume import edit_accounts
+from dmsinit.volume.errors import EditError
+from dmsinit.volume.lock import lock_file
+from dmsinit.volume.mailbox import MailboxMissing, Removal
+
+LOCK_NAME: Final = "delmailuser.lock"
+"""The lock that other containers on the same volume know."""
+_SETTLE_SECONDS: Final = 5.0
+"""A session that is told to end finishes its command first."""
+_PAUSE_SECONDS: Final = 0.05
+
+
+@dataclass
+class _Deletion:
+    """One account to be deleted, with its mail if `mailbox` is given; `gone`: it is in no file any more."""
+
+    address: str
+    mailbox: Removal | None
+    gone: bool = False
+    complete: bool = True
+
+
+def delete(session: Session, arguments: list[str]) -> int:
+    """Carry out `setup email del`."""
+    delete_mail, addresses = _options(arguments)
+    if not edit_accounts.has_accounts(session.config):
+        return 0
+    # People are asked before anything is locked: they may take their time.
+    deletions = [one for given in addresses if (one := _chosen(session, given, delete_mail)) is not None]
+    with lock_file(session.config, LOCK_NAME, session.log.warn):
+        for one in deletions:
+            _remove_account(session, one)
+    try:
+        if any(one.gone for one in deletions) and session.take_effect():
+            _end_sessions([one.address for one in deletions if one.gone])
+    finally:
+        for one in deletions:
+            _remove_mail(session, one)
+    return 0 if len(deletions) == len(addresses) and all(one.complete for one in deletions) else 1
+
+
+def _options(arguments: list[str]) -> tuple[bool | None, list[str]]:
+    """Return whether mail is deleted (None: ask) and the addresses."""
+    delete_mail: bool | None = None
+    addresses: list[str] = []
+    for argument in arguments:
+        if argument in ("-y", "-Y"):
+            delete_mail = True
+        elif argument in ("-n", "-N"):
+            delete_mail = False
+        elif argument.startswith("-"):
+            raise Refused(f"unknown option {argument}; -y deletes the mailbox, -n keeps it")
+        else:
+            addresses.append(argument)
+    if not addresses:
+        raise Refused("no address was given; see `setup email del help`")
+    return delete_mail, addresses
+
+
+def _chosen(session: Session, given: str, delete_mail: bool | None) -> _Deletion | None:
+    """Return what to delete of an account, after asking if need be; None, with an error, without that account."""
+    try:
+        # Also what could not be added: a line that is skipped, and its mailbox from before, have to be got rid of.
+        address = given.lower()
+        edit_accounts.check_account(session.config, address)
+        if delete_mail is None:
+            answer = session.ask(f"Delete the mailbox of {address} with all its mail too? [y/N] ")
+            delete_mail = answer.strip().lower() in ("y", "yes")
+        return _Deletion(address, Removal(session.mail, address) if delete_mail else None)
+    except EditError as error:
+        session.log.error(str(error))
+        return None
+
+
+def _remove_account(session: Session, one: _Deletion) -> None:
+    """Delete the account; a mailbox that cannot be deleted keeps its account, one that is missing does not."""
+    try:
+        if one.mailbox is not None:
+            try:
+                one.mailbox.begin()
+            except MailboxMissing as missing:
+                session.log.error(str(missing))
+                one.complete = False
+        edit_accounts.remove_account(session.config, one.address, session.log.info)
+    except EditError as error:
+        session.log.error(str(error))
+        one.complete = False
+        if one.mailbox is not None:
+            one.mailbox.undo()
+        return
+    one.gone = True
+    session.log.info(f"the account {one.address} is deleted")
+
+
+def _remove_mail(session: Session, one: _Deletion) -> None:
+    if one.mailbox is None or not one.gone:
+        return
+    try:
+        if one.mailbox.finish():
+            session.log.info(f"the mailbox of {one.address} is deleted")
+    except EditError as error:
+        session.log.error(str(error))
+        one.complete = False
+
+
+def _end_sessions(addresses: list[str]) -> None:
+    """Disconnect the users who are logged in: their sessions could write mail where there is no account any more."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    for address in addresses:
+        try:
+            _doveadm("kick", "--", address)
+            while _is_logged_in(address) and time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
+        except (OSError, subprocess.TimeoutExpired):
+            return  # where Dovecot does not run, nobody is logged in
+
+
+def _is_logged_in(address: str) -> bool:
+    return len(_doveadm("-f", "tab", "who", "-1", "--", address).splitlines()) > 1  # the first line is the head
+
+
+def _doveadm(*words: str) -> str:
+    command = ["doveadm", *words]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_SETTLE_SECONDS
+    )
+    return done.stdout
