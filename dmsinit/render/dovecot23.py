@@ -5,11 +5,16 @@ text (`%u`, `$mail_plugins`). Here all lines are told at once. The table is that
 (https://doc.dovecot.org/latest/installation/upgrade/2.3-to-2.4.html), as far as it concerns what people put here.
 """
 
+import os
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from dmsinit.base.dovecot_fields import GUIDE, LOCATION_KEYS
 from dmsinit.problem import Problem
+from dmsinit.render.paths import Root
+
+DIRECTORY: Final = "/etc/dovecot"
 
 RENAMED: Final = {
     "acl_anyone": "imap_acl_allow_anyone",
@@ -94,6 +99,9 @@ _VARIABLES: Final = {
 _PLUGINS: Final = frozenset({"acl", "fts", "fts_solr", "lazy_expunge", "quota", "sieve"})
 """Old settings that are also plugins or protocols: members of `mail_plugins { }` and `protocols { }` since 2.4."""
 
+_LISTS: Final = frozenset({"sieve_extensions", "sieve_global_extensions", "sieve_plugins", "mail_plugins", "protocols"})
+"""Lists to which Dovecot 2.3 let people add; 2.4 takes `+NAME` for a name that it does not know."""
+
 _BOOLEANS: Final = frozenset({"yes", "y", "true", "1", "no", "n", "false", "0"})
 
 _LITERAL: Final = re.compile(r"log_timestamp|.*(?:password|secret|key)")
@@ -106,6 +114,21 @@ _COMMENT: Final = re.compile(
 _SETTING: Final = re.compile(r"\s*([A-Za-z_][\w/]*)\s*=\s*(.*?)\s*")
 _SECTION: Final = re.compile(r"\s*(\w[\w-]*)\s*([^{]*?)\s*\{.*")
 _VARIABLE: Final = re.compile(r"%(L?[a-z])(?![A-Za-z{])")
+
+
+def scan_mounted(mounted: Iterable[str], root: Root) -> list[Problem]:
+    """Return the problems of Dovecot's files that a user has mounted, alone or with their directory."""
+    found = []
+    for place in sorted(path for path in mounted if f"{path}/".startswith(f"{DIRECTORY}/")):
+        inside = [f"{place}/{name}" for folder in ("", "conf.d/") for name in _names(f"{place}/{folder}", folder, root)]
+        for path in inside if os.path.isdir(root(place)) else [place]:
+            if path.endswith((".conf", ".conf.ext")) and os.path.isfile(root(path)):
+                found += scan(path, (root.read(path) or b"").decode("utf-8", "replace"))
+    return found
+
+
+def _names(directory: str, folder: str, root: Root) -> list[str]:
+    return [folder + name for name in root.listing(directory)]
 
 
 def scan(name: str, text: str) -> list[Problem]:
@@ -150,6 +173,10 @@ def _setting(name: str, value: str) -> tuple[str, str] | None:
         return spelling, f"write {REPLACED[name]}, see {GUIDE}"
     if special := _special(name, value):
         return spelling, f"write {special}"
+    words = value.replace(",", " ").split()
+    if name in _LISTS and any(word[0] in "+-" and len(word) > 1 for word in words):
+        members = ", ".join(f"{word.lstrip('+-')} = {'no' if word[0] == '-' else 'yes'}" for word in words)
+        return f"+ and - in {name} are of Dovecot 2.3", f"write {name} {{ {members} }} (one setting a line)"
     if "$mail_plugins" in value:
         words = [word for word in value.split() if word != "$mail_plugins"]
         return "$mail_plugins is of Dovecot 2.3", f"write {name} {{ {', '.join(f'{w} = yes' for w in words)} }}"

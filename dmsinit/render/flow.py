@@ -19,6 +19,7 @@ from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import (
     build,
     certificate,
+    dovecot23,
     journal,
     manifest,
     overrides,
@@ -246,12 +247,13 @@ class Run:
 
     def _verdict(self, inputs: Inputs, checks: validate.Checks, known: Iterable[Problem]) -> list[Problem]:
         """Return what the checkers find that is not `known` already, in better words, of the same line."""
-        places = {problem.where for problem in known if ":" in problem.where}
+        former = [] if inputs.settings.smtp_only else dovecot23.scan_mounted(self._mounted, self._root)
+        places = {problem.where for problem in (*known, *former) if ":" in problem.where}
         verdict = checks.verdict()
         verdict.problems = [problem for problem in verdict.problems if problem.where not in places]
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
         self._voice.warn([*verdict.warnings, *warnings])
-        return verdict.problems + problems
+        return former + verdict.problems + problems
 
     def _early_services(self, inputs: Inputs, templates: Templates) -> list[Problem]:
         """Read services that users define before anything is installed: all errors come at once."""

@@ -106,7 +106,10 @@ def masters(lines: list[Line], findings: Findings) -> tuple[Master, ...]:
             findings.warn(MASTERS, number, cause, "choose another name")
             continue
         name = name.lower()  # as Dovecot compares it
-        secret = secret.partition("|")[0].strip()
+        secret, bar_again, more = secret.partition("|")
+        secret = secret.strip()
+        if bar_again and more.strip():
+            findings.warn(MASTERS, number, f"the fields behind the hash of {name} have no effect", "delete them")
         if not _check_hash(MASTERS, number, name, bar, secret, findings):
             continue
         master = Master(name, secret)

@@ -96,6 +96,26 @@ def test_a_mailbox_and_a_quota_in_the_words_of_dovecot_2_3_are_where_they_were(n
         assert f"{field} is Dovecot 2.3 syntax and is read as" in named.log()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "remedy"),
+    [
+        ("conf.d/10-mail.conf", "mail_driver = maildir\nmail_path = /var/mail/%d/%n\n", "%{user | domain} for %d"),
+        ("conf.d/99-mine.conf", "# mine\nsieve_extensions = +editheader\n", "sieve_extensions { editheader = yes }"),
+    ],
+)
+def test_a_mounted_file_for_dovecot_2_3_is_refused_with_the_spelling_of_2_4(
+    containers: Containers, tmp_path: Path, name: str, text: str, remedy: str
+) -> None:
+    """Dovecot takes both, and opens another mailbox or leaves the extension off."""
+    (tmp_path / "postfix-accounts.cf").write_text(account(ANNA))
+    (tmp_path / "mine.conf").write_text(text)
+    mount = f"--volume={tmp_path}/mine.conf:/etc/dovecot/{name}:ro"
+    checked = containers.command("dmsctl", "render", "--check", config=tmp_path, options=[mount])
+    assert checked.code != 0
+    assert f"/etc/dovecot/{name}:2: " in checked.output
+    assert remedy in checked.output
+
+
 def test_an_alias_with_an_apostrophe_leads_to_its_account(named: Server) -> None:
     named.send(f"o'sales@{DOMAIN}", "to sales")
     named.receive(f"o'neil@{DOMAIN}", "to sales", "Trash")

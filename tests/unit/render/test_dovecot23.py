@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmsinit.render.dovecot23 import RENAMED, scan
+from dmsinit.render.dovecot23 import RENAMED, scan, scan_mounted
+
+from .conftest import System
 
 
 def remedies(text: str) -> list[str]:
@@ -29,6 +31,10 @@ def remedies(text: str) -> list[str]:
             "mail_index_path = /idx/%{user} and mailbox_list_layout = fs",
         ),
         ("sieve = file:~/s;active=~/.s.sieve", "write sieve_script personal { path = ~/s, active_path = ~/.s.sieve }"),
+        (
+            "sieve_global_extensions = +vnd.dovecot.pipe -editheader",
+            "write sieve_global_extensions { vnd.dovecot.pipe = yes, editheader = no } (one setting a line)",
+        ),
         ("plugin {", "write the settings in it without the section, each under its new name"),
         ("passdb {", "write passdb NAME { driver = … }, see "),
     ],
@@ -48,6 +54,8 @@ def test_old_spelling_is_answered_with_the_new_one(old: str, new: str) -> None:
         "passdb static {",
         "service imap-login {",
         "mail_plugins {",
+        "protocols = imap lmtp",
+        "sieve_plugins = sieve_imapsieve, sieve_extprograms",
         *(f"  {plugin} = yes" for plugin in ("acl", "fts", "fts_solr", "lazy_expunge", "quota", "sieve")),
         "  sieve = no",
         "login_greeting = 100%% ready",
@@ -89,3 +97,13 @@ def test_no_new_name_is_an_old_one() -> None:
 def test_any_text_at_all(text: str) -> None:
     for problem in scan("dovecot.cf", text):
         assert problem.where.startswith("dovecot.cf:")
+
+
+def test_mounted_files_are_read_too(system: System) -> None:
+    system.write("/etc/dovecot/conf.d/10-mail.conf", "mail_path = /srv/%d/%n\n")
+    system.write("/etc/dovecot/conf.d/dovecot-sql.conf.txt", "query = '%u'\n")
+    system.write("/etc/dovecot/local.conf", "ssl_cert = </x\n")
+    found = scan_mounted(["/etc/dovecot/conf.d", "/etc/dovecot/local.conf", "/etc/postfix/x.conf"], system.root)
+    assert [problem.where for problem in found] == ["/etc/dovecot/conf.d/10-mail.conf:1", "/etc/dovecot/local.conf:1"]
+    assert scan_mounted(["/etc/dovecot"], system.root) == [found[1], found[0]]
+    assert scan_mounted(["/etc/dovecot-x", "/etc"], system.root) == []

@@ -98,6 +98,12 @@ def test_master_users_have_names_that_dovecot_takes(tmp_path: Path) -> None:
     assert [warning.where for warning in volume.warnings] == [f"dovecot-masters.cf:{line}" for line in (3, 4, 5)]
 
 
+def test_fields_behind_the_hash_of_a_master_user_are_named(tmp_path: Path) -> None:
+    volume = volume_of(tmp_path, masters=f"admin|{HASH}|userdb_x=1\nroot|{HASH}|\n")
+    assert [master.password_hash for master in volume.masters] == [HASH, HASH]
+    assert [warning.where for warning in volume.warnings] == ["dovecot-masters.cf:1"]
+
+
 def test_aliases_that_nobody_can_write_to_are_named(tmp_path: Path) -> None:
     volume = volume_of(tmp_path, aliases="élodie@x.test a@x.test\nb@x.test c@bücher.test\n")
     assert [warning.where for warning in volume.warnings] == ["postfix-virtual.cf:1", "postfix-virtual.cf:2"]
