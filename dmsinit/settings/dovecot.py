@@ -21,4 +21,10 @@ class Dovecot(Section):
     )  # fmt: skip
     dovecot_inet_protocols = Choice("all", ("all", "ipv4", "ipv6"), "IP versions on which Dovecot listens.")
     enable_oauth2 = Flag("0", "Let users log in with OAuth2 tokens.", when=_DELIVERY)
-    oauth2_introspection_url = Text("", "Where Dovecot has tokens checked.", when="ENABLE_OAUTH2=1", one_word=True)
+    oauth2_introspection_url = Text(
+        "",
+        "Where Dovecot has tokens checked.",
+        when="ENABLE_OAUTH2=1",
+        one_word=True,
+        example="https://id.example.com/oauth2/introspect",
+    )

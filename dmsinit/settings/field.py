@@ -27,6 +27,7 @@ class Options(TypedDict, total=False):
     secret: bool
     keep_empty: bool
     free: bool
+    example: str
 
 
 class Fault(Exception):
@@ -73,7 +74,7 @@ class Field(ABC, Generic[T]):
     to other variables. `when` tells under which settings the variable matters: conditions `NAME=value` or
     `NAME!=value`, joined by ` and `; elsewhere a bad value only warns. `on_error` says whether a bad value ends the
     start or warns and becomes `fallback` (default: the default). `keep_empty`: set but empty is a value of its own.
-    `free`: any character may be meant, also a number sign after a blank (see `literal`).
+    `free`: any character may be meant, also a number sign after a blank (see `literal`). `example`: a value for pages.
     """
 
     kind: ClassVar[str] = "string"
@@ -93,6 +94,7 @@ class Field(ABC, Generic[T]):
         secret: bool = False,
         keep_empty: bool = False,
         free: bool = False,
+        example: str = "",
     ) -> None:
         self.default = default
         self.help = help
@@ -103,6 +105,7 @@ class Field(ABC, Generic[T]):
         self.secret = secret
         self.keep_empty = keep_empty
         self.free = free
+        self.example = example
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name.upper()

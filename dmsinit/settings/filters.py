@@ -18,7 +18,7 @@ class Spam(Section):
     spam_subject = Prefix(
         "", "Put before the subject of spam, blanks at its end included; empty: nothing. "
         "Quotes around it are not part of it.",
-        when=_DELIVERY, free=True,
+        when=_DELIVERY, free=True, example='"[SPAM] "',
     )  # fmt: skip
     move_spam_to_junk = Flag("1", "Deliver spam into the Junk folder.", when=_DELIVERY)
     mark_spam_as_read = Flag("0", "Deliver spam as already read.", when=_DELIVERY)
@@ -37,11 +37,16 @@ class Amavis(Section):
     enable_spamassassin = Flag("0", "Look for spam by SpamAssassin; needs ENABLE_AMAVIS=1, otherwise it counts as 0.")
     enable_spamassassin_kam = Flag("0", "Use the KAM rules too, updated daily.", when=_SPAMASSASSIN)
     spamassassin_spam_to_inbox = Flag(
-        "1", "Deliver spam with its marks; 0: mail with a score above SA_KILL is refused.", when=_SPAMASSASSIN
+        "1",
+        "`1`: deliver spam, marked as such. `0`: a message that scores SA_KILL or more is not delivered; it is kept in "
+        "quarantine only, and the sender is not told.",
+        when=_SPAMASSASSIN,
     )
     sa_tag = Number("2.0", "Score from which headers with the result are added.", when=_SPAMASSASSIN)
     sa_tag2 = Number("6.31", "Score from which mail is marked as spam.", when=_SPAMASSASSIN)
-    sa_kill = Number("10.0", "Score from which spam is kept in quarantine, and refused if so set.", when=_SPAMASSASSIN)
+    sa_kill = Number(
+        "10.0", "Score from which a copy goes to quarantine; see SPAMASSASSIN_SPAM_TO_INBOX.", when=_SPAMASSASSIN
+    )
     sa_shortcircuit_bayes_spam = Flag("0", "Stop at once for what Bayes is sure to be spam.", when=_SPAMASSASSIN)
     sa_shortcircuit_bayes_ham = Flag("0", "Stop at once for what Bayes is sure not to be spam.", when=_SPAMASSASSIN)
 

@@ -16,7 +16,11 @@ class Postfix(Section):
 
     smtp_only = Flag("0", "Only Postfix: no Dovecot, no accounts, no quotas.")
     spoof_protection = Flag("0", "A user may only send from the own address or an alias that leads to it.")
-    postfix_dagent = Text("", "Postfix `virtual_transport`, word for word: who delivers instead of Dovecot's LMTP.")
+    postfix_dagent = Text(
+        "",
+        "Postfix `virtual_transport`, word for word: who delivers instead of Dovecot's LMTP.",
+        example="lmtp:inet:lmtp.internal:24",
+    )
     postfix_mailbox_size_limit = Whole(
         "0", "Largest mailbox, also the quota of every account; 0: no limit.", unit="bytes"
     )
@@ -38,12 +42,19 @@ class Relaying(Section):
 
     __slots__ = ()
 
-    default_relay_host = Text("", "Postfix `relayhost`, word for word: `[host]:port` or `host`.", one_word=True)
+    default_relay_host = Text(
+        "",
+        "Postfix `relayhost`, word for word: `[host]:port` or `host`.",
+        one_word=True,
+        example="[smtp.example.net]:587",
+    )
     relay_host = RelayName(
-        "", "Server through which mail of the hosted domains leaves, unless postfix-relaymap.cf says otherwise."
+        "",
+        "Server through which mail of the hosted domains leaves, unless postfix-relaymap.cf says otherwise.",
+        example="smtp.example.net",
     )
     relay_port = Whole("25", "Port of RELAY_HOST.", minimum=1, maximum=65535, when="RELAY_HOST!=")
-    relay_user = Text("", "User name at the relay; needs RELAY_PASSWORD.", free=True)
+    relay_user = Text("", "User name at the relay; needs RELAY_PASSWORD.", free=True, example="apikey")
     relay_password = Text("", "Password at the relay; needs RELAY_USER.", secret=True)
 
 
@@ -62,13 +73,18 @@ class Authentication(Section):
         choices=("envelope_sender", "header_sender"), when=_SRS,
     )  # fmt: skip
     srs_exclude_domains = Words(
-        "", "Domains whose senders are not rewritten; a leading dot means subdomains only.", when=_SRS
+        "",
+        "Domains whose senders are not rewritten; a leading dot means subdomains only.",
+        when=_SRS,
+        example="example.org,.example.net",
     )
     srs_secret = Words(
         "", "Secrets that sign rewritten senders: the first signs, all verify. Empty: one is made, once.",
         when=_SRS, secret=True,
     )  # fmt: skip
-    srs_domainname = Text("<domain>", "Domain of rewritten senders.", when=_SRS, one_word=True)
+    srs_domainname = Text(
+        "<domain>", "Domain of rewritten senders.", when=_SRS, one_word=True, example="srs.example.com"
+    )
 
 
 class Greylisting(Section):
@@ -79,7 +95,13 @@ class Greylisting(Section):
     enable_postgrey = Flag("0", "Make unknown senders try again later (greylisting by Postgrey).")
     postgrey_delay = Whole("300", "How long a new sender has to wait.", unit="s", when=_POSTGREY)
     postgrey_max_age = Whole("35", "How long a sender that was not seen is remembered.", unit="days", when=_POSTGREY)
-    postgrey_text = Text("Delayed by Postgrey", "What the sender is told meanwhile.", when=_POSTGREY, free=True)
+    postgrey_text = Text(
+        "Delayed by Postgrey",
+        "What the sender is told meanwhile.",
+        when=_POSTGREY,
+        free=True,
+        example="Please try again in five minutes",
+    )
     postgrey_auto_whitelist_clients = Whole(
         "5", "After how many successes a client is trusted; 0: never.", when=_POSTGREY
     )

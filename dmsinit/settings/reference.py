@@ -68,6 +68,8 @@ def _section(section: type[Section]) -> str:
 
 def _row(field: Field[Any]) -> tuple[str, str, str, str]:
     words = [field.help]
+    if field.example:
+        words.append(f"Example: `{field.name}={field.example}`.")
     if field.when:
         words.append(f"In use with `{field.when}`.")
     if field.on_error == "warn" and not isinstance(field, Flag):

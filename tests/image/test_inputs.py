@@ -63,7 +63,8 @@ def named(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> I
         "dovecot.cf": AT_ONCE,
         f"o'neil@{DOMAIN}.dovecot.sieve": 'require "fileinto"; fileinto "Trash";\n',
     }
-    server = containers.start(files, tmp_path_factory.mktemp("named")).wait_until_up()
+    server = containers.start(files, tmp_path_factory.mktemp("named"), environment={"SPOOF_PROTECTION": "1"})
+    server.wait_until_up()
     be_greeted(server)
     yield server
     server.remove()
@@ -78,6 +79,8 @@ def test_a_name_that_is_accepted_works_everywhere(named: Server, name: str) -> N
     assert named.receive(f'"{address}"', f"to {name}", folder)["To"] is not None
     with named.smtp(587, login=address) as smtp:
         assert smtp.sendmail(address, [ANNA], f"Subject: from {name}\n\nhello\n") == {}
+        smtp.mail(ANNA)
+        assert smtp.rcpt(ANNA)[0] == 553, "not the user's own address"
     named.receive(ANNA, f"from {name}")
     assert named.checked("doveadm", "user", "-f", "home", address).strip() == f"/var/mail/{DOMAIN}/{name}/home"
     quota = named.json("doveadm", "-f", "json", "quota", "get", "-u", address)
