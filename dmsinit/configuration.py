@@ -150,7 +150,7 @@ class Configuration:
             before = self._supervisor.plan
             well = {unit.name for unit in self._supervisor.units.values() if unit.done}
             try:
-                converging = await self._converge(rendered)
+                converging = await self._converge(rendered, asked=mode == "--apply")
             except OperationFailed as failure:
                 raise await self._judged(failure, before, well, rendered) from failure
         installed.set()
@@ -169,12 +169,22 @@ class Configuration:
         self._note(f"change completed in {sentence}")
         return {"changes": rendered.changes, "actions": done}
 
-    async def _converge(self, rendered: Rendered) -> Converging:
-        converging = await self._supervisor.begin(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED)
+    async def _converge(self, rendered: Rendered, *, asked: bool) -> Converging:
+        converging = await self._supervisor.begin(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED, asked=asked)
         for action in converging.actions:
-            if action.action == "start" and self._must_become_ready(action.service):
+            if action.service in converging.again:
+                if asked:
+                    await self._try_again(action.service)
+            elif action.action == "start" and self._must_become_ready(action.service):
                 await self._supervisor.operate(action.service, "start", wait=True)
         return converging
+
+    async def _try_again(self, name: str) -> None:
+        """See a service through that was ill before; that it stays so is not the fault of this apply."""
+        try:
+            await self._supervisor.operate(name, "start", wait=True)
+        except OperationFailed as failure:
+            self._log.warn(f"{name} does not come up, as before: {failure}")
 
     async def _judged(
         self, failure: OperationFailed, before: Plan | None, well: set[str], rendered: Rendered

@@ -28,6 +28,7 @@ class Probe(Record, frozen=True):
 
     `address` is `inet:HOST:PORT`, `unix:PATH`, for `http` a URL, for `smtp` perhaps several with blanks between them,
     each also `haproxy:HOST:PORT` (it wants the PROXY protocol); `command` is for kind `command`.
+    What answers has to be the service itself, unless `listener` is `any`.
     `process` asks nothing: it holds while the process lives. `notify` waits for sd_notify's READY=1.
     """
 
@@ -35,6 +36,7 @@ class Probe(Record, frozen=True):
     address: str = ""
     command: tuple[str, ...] = ()
     timeout_seconds: float = 5.0
+    listener: Literal["own", "any"] = "own"
 
 
 class Readiness(Record, frozen=True):

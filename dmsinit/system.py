@@ -14,7 +14,7 @@ from dmsinit import __version__
 from dmsinit.control.operations import Status
 from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
-from dmsinit.plan import Plan, actions
+from dmsinit.plan import Plan
 from dmsinit.problem import ProblemsFound
 from dmsinit.rendering import NoAccounts, Rendered, Unchanged, Warned
 from dmsinit.supervisor import Applies, Event, OperationFailed, ServiceStatus, Span, Supervisor
@@ -138,7 +138,7 @@ class System:
         if self.render is None or self.state == "booting":
             return NOTHING
         rendered = await self.render("--diff" if diff else "--plan")
-        todo = actions(self.supervisor.plan, rendered.plan, rendered.changes)
+        todo, _ = self.supervisor.to_do(rendered.plan, rendered.changes, asked=True)
         return {"changes": rendered.changes, "actions": todo, **({"diffs": rendered.diffs} if diff else {})}
 
     async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:

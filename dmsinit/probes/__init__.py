@@ -11,9 +11,9 @@ from typing import Final
 
 from dmsinit.plan import Probe
 from dmsinit.probes import _protocols
-from dmsinit.probes._stream import CannotAsk, NoAnswer, ProbeFailed, connect, read_line
+from dmsinit.probes._stream import PEERS, CannotAsk, NoAnswer, ProbeFailed, connect, read_line, split_inet
 
-__all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "RunCommand", "ask", "connect", "read_line"]
+__all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "RunCommand", "ask", "connect", "read_line", "split_inet"]
 
 RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 """Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
@@ -31,14 +31,19 @@ _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
 }
 
 
-async def ask(probe: Probe, run: RunCommand) -> None:
+async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
     """Ask once; return when the answer is right, raise ProbeFailed otherwise, at the latest after its timeout.
+
+    What is returned are the pids of the processes that listen where it was asked, as far as the kernel tells: at Unix
+    sockets, and 0 for a process of another container.
 
     It is a NoAnswer when nothing came, which a daemon that is full has in common with one that hangs; a command may
     have ended for any reason.
 
     Raises CannotAsk when we ourselves lack what it takes to ask.
     """
+    peers: list[int] = []
+    token = PEERS.set(peers)
     try:
         async with asyncio.timeout(probe.timeout_seconds):
             if probe.kind == "file":
@@ -55,3 +60,6 @@ async def ask(probe: Probe, run: RunCommand) -> None:
         raise NoAnswer(f"{where}: no answer within {probe.timeout_seconds:g} s") from None
     except OSError as error:
         raise CannotAsk(f"cannot ask {probe.address or probe.command[0]}: {error.strerror or error}") from None
+    finally:
+        PEERS.reset(token)
+    return peers

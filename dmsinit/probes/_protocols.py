@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from dmsinit.plan import Probe
-from dmsinit.probes._stream import ProbeFailed, connect, read_line
+from dmsinit.probes._stream import ProbeFailed, connect, note_peer, read_line
 
 _MILTER_VERSION: Final = 6
 _MILTER_ALL_ACTIONS: Final = 0x1FF
@@ -31,6 +31,7 @@ async def unix(probe: Probe) -> None:
         with socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK) as client:
             try:
                 client.connect(path)
+                note_peer(client)
                 return
             except OSError as error:
                 problem = error

@@ -2,12 +2,16 @@
 
 import asyncio
 import errno
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import Final
 
 LINE_BYTES = 1024
 """A greeting is shorter (RFC 5321 section 4.5.3.1.5 allows 512 octets)."""
+_CREDENTIALS: Final = struct.Struct("iII")
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
@@ -32,6 +36,19 @@ def split_inet(address: str) -> tuple[str, int]:
     return ("127.0.0.1" if host in ("", "localhost") else host), int(port)
 
 
+PEERS: ContextVar[list[int] | None] = ContextVar("peers", default=None)
+"""Takes the pids of the processes that listen at the Unix sockets that are connected to; 0 for one of elsewhere."""
+
+
+def note_peer(client: socket.socket) -> None:
+    """Note who listens where a socket is connected to (SO_PEERCRED, unix(7)): nobody tells for other families."""
+    peers = PEERS.get()
+    if peers is not None and client.family == socket.AF_UNIX and client.type == socket.SOCK_STREAM:
+        peers.append(
+            _CREDENTIALS.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]
+        )
+
+
 @asynccontextmanager
 async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connect to `inet:HOST:PORT` or `unix:PATH`; ProbeFailed says why not."""
@@ -46,6 +63,7 @@ async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asy
             raise CannotAsk(f"cannot ask {address}: {error.strerror}") from None
         failure = NoAnswer if error.errno == errno.EAGAIN else ProbeFailed  # its queue is full (unix(7), connect(2))
         raise failure(f"{address}: {error.strerror or error}") from None
+    note_peer(writer.get_extra_info("socket"))
     try:
         yield reader, writer
     except (ConnectionError, asyncio.IncompleteReadError) as error:

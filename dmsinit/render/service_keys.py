@@ -118,6 +118,7 @@ PROBES: Final = (
 
 _PROBE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "probe": one_of(*PROBES), "address": text, "command": command, "timeout": duration,
+    "listener": one_of("own", "any"),
 }  # fmt: skip
 
 SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
@@ -177,7 +178,7 @@ def build(name: str, values: dict[str, Any]) -> Service:
 
 
 def _probe(values: Mapping[str, Any], timeout: float | None = None) -> Probe:
-    chosen = {"kind": values.get("probe"), "address": values.get("address"), "command": values.get("command")}
+    chosen = {"kind": values.get("probe")} | {key: values.get(key) for key in ("address", "command", "listener")}
     return Probe(**_given({**chosen, "timeout_seconds": timeout}))
 
 

@@ -1,7 +1,7 @@
 """Does a service answer? Asked until it does (readiness), and then for ever (health)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
@@ -68,14 +68,22 @@ class _Silence:
 class Answers:
     """The probes of one service; `last_seconds` is how long the last good answer took.
 
-    `look` tells what the processes of the service have done so far.
+    `look` tells what the processes of the service have done so far; `foreign` why an answer, which came from the
+    processes that are given, is somebody else's.
     """
 
-    def __init__(self, world: World, notices: Notices, look: Callable[[], Sample]) -> None:
+    def __init__(
+        self,
+        world: World,
+        notices: Notices,
+        look: Callable[[], Sample],
+        foreign: Callable[[Probe, Sequence[int]], str] = lambda probe, peers: "",
+    ) -> None:
         self.last_seconds: float | None = None
         self._world = world
         self._notices = notices
         self._look = look
+        self._foreign = foreign
 
     async def at_last(self, ready: Readiness) -> str | None:
         """Ask until the answer is right; return None then, or the last problem when the time is up."""
@@ -149,8 +157,10 @@ class Answers:
             return (None, False) if self._notices.was_alive() else ("no WATCHDOG=1 came", False)
         began = self._world.clock()
         try:
-            await ask(probe, self._world.run)
+            peers = await ask(probe, self._world.run)
         except ProbeFailed as error:
             return str(error), isinstance(error, NoAnswer)
+        if problem := self._foreign(probe, peers):
+            return problem, False
         self.last_seconds = self._world.clock() - began
         return None, False

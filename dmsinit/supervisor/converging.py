@@ -9,10 +9,14 @@ from dmsinit.supervisor.errors import OperationFailed
 
 
 class Converging:
-    """`actions` is all that is done; `reloaded` waits for those services that go on answering while they reload."""
+    """`actions` is all that is done; `reloaded` waits for those services that go on answering while they reload.
 
-    def __init__(self, actions: list[Action]) -> None:
+    `again` are the services that were ill before, and are only tried once more.
+    """
+
+    def __init__(self, actions: list[Action], again: Sequence[str] = ()) -> None:
         self.actions = actions
+        self.again = again
         self._reloads: list[asyncio.Task[None]] = []
 
     def add(self, reloading: Coroutine[Any, Any, None]) -> None:

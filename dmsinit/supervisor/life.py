@@ -125,6 +125,7 @@ class Life:
         unit.to(State.STARTING, reason)
         unit.starts += 1
         unit.ready_at = None
+        unit.ownership.starts(unit.service)
         try:
             unit.tree.spawn(unit.service, unit.listen())
         except CannotStart as error:
@@ -167,18 +168,18 @@ class Life:
     async def _watch_answers(self) -> Verdict:
         """Return when the process has to go although it lives: it did not become ready, or it stopped answering."""
         unit = self._unit
-        ready = unit.service.ready
         if unit.state is State.STARTING:
-            problem = await unit.answers.at_last(ready)
+            problem = await self._first_answer()
             if problem is not None:
-                return Verdict(Reason.READY_TIMEOUT, f"not ready within {ready.timeout_seconds:g} s ({problem})")
+                limit_seconds = unit.service.ready.timeout_seconds
+                return Verdict(Reason.READY_TIMEOUT, f"not ready within {limit_seconds:g} s ({problem})")
             unit.ready_at = unit.world.clock()
             unit.ready_seconds = unit.ready_at - unit.tree.spawned_at
             if unit.span.ended is None:
                 unit.span.ended = unit.ready_at
             unit.to(State.READY, unit.reason)
             await self._recovered()
-        if ready.probe.kind != "process":  # which holds before the process has done anything
+        if unit.service.ready.probe.kind != "process":  # which holds before the process has done anything
             unit.tree.members()  # learn the sessions of the whole tree while parents and children are still together
         while True:
             with anyio.CancelScope() as scope:
@@ -186,6 +187,14 @@ class Life:
                 return Verdict(Reason.PROBE_FAILED, await unit.answers.no_more(unit.service.health, self._health_is))
             if unit.service.health is None and unit.state in (State.BUSY, State.UNHEALTHY):  # nobody will ask again
                 unit.to(State.READY, Reason.CONFIG_CHANGED)
+
+    async def _first_answer(self) -> str | None:
+        """Ask until it is ready, anew when it is asked otherwise; return None then, or the last problem."""
+        unit = self._unit
+        while True:
+            with anyio.CancelScope() as scope:
+                unit.asking = scope
+                return await unit.answers.at_last(unit.service.ready)
 
     async def _recovered(self) -> None:
         """Carry out what is due when it answers again after others may have missed it."""

@@ -144,6 +144,14 @@ def read_marker(pid: int) -> str | None:
     return next((item[len(prefix) :].decode() for item in data.split(b"\0") if item.startswith(prefix)), None)
 
 
+def user_ids(pid: int) -> set[int]:
+    """Return the users whose rights a process has: real, effective, saved, file system (proc_pid_status(5))."""
+    for line in (_read(pid, "status", 4096) or b"").splitlines():
+        if line.startswith(b"Uid:"):
+            return {int(number) for number in line.split()[1:]}
+    return set()
+
+
 def _read(pid: int, name: str, size: int) -> bytes | None:
     """Return the beginning of a file in /proc/PID, or None when there is no such process."""
     try:

@@ -15,11 +15,12 @@ from dmsinit.supervisor.converging import Converging, together
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
 from dmsinit.supervisor.handover import UnitState
 from dmsinit.supervisor.life import Life
+from dmsinit.supervisor.operating import Operating
 from dmsinit.supervisor.proctree import Process, Snapshot
 from dmsinit.supervisor.relations import Relations
 from dmsinit.supervisor.reloading import reload
-from dmsinit.supervisor.rereading import reread
 from dmsinit.supervisor.reserve import RESERVE
+from dmsinit.supervisor.retries import retries
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
 from dmsinit.supervisor.suspension import Suspension
@@ -44,6 +45,7 @@ class Supervisor:
         self.whole = Whole(self.units)
         self._relations = Relations(self.units)
         self._suspension = Suspension(self.units)
+        self._operating = Operating(self._relations, world.log)
         self._group: anyio.abc.TaskGroup | None = None
         self._lives: dict[str, anyio.CancelScope] = {}
         RESERVE.hold()
@@ -66,9 +68,18 @@ class Supervisor:
         await converging.reloaded()
         return converging.actions
 
-    async def begin(self, plan: Plan, changes: Iterable[Change], reason: Reason) -> Converging:
-        """Do all that `converge` does, but do not wait for the services that reload: they go on answering meanwhile."""
+    def to_do(self, plan: Plan, changes: Sequence[Change], *, asked: bool) -> tuple[list[Action], list[str]]:
+        """Return what `begin` would do, and the services among that which are only tried once more."""
         todo = actions(self.plan, plan, changes)
+        again = retries(self.units, plan, todo, changes, asked=asked)
+        return [*todo, *(Action(service=name, action="start") for name in again)], again
+
+    async def begin(self, plan: Plan, changes: Iterable[Change], reason: Reason, *, asked: bool = False) -> Converging:
+        """Do all that `converge` does, but do not wait for the services that reload: they go on answering meanwhile.
+
+        `asked` means that a person wants it: services that were given up are tried again, too.
+        """
+        todo, again = self.to_do(plan, list(changes), asked=asked)
         gone = [unit for name, unit in self.units.items() if name not in {s.name for s in plan.services}]
         self.plan = plan
         for one in gone:
@@ -82,16 +93,18 @@ class Supervisor:
                 if service.enabled:
                     unit.set_enabled(True)
         failures: list[OperationFailed] = []
-        converging = Converging(todo)
+        converging = Converging(todo, again)
         async with anyio.create_task_group() as group:
             for action in todo:
                 unit = self.units[action.service]
-                if action.action == "start":
+                if action.service in again:
+                    unit.want_restart(reason)
+                elif action.action == "start":
                     unit.want_up(reason)
                 elif action.action == "reload" and unit.state in ANSWERING:
-                    converging.add(self._reload(unit, reason))
+                    converging.add(self._operating.take_up(unit, reason))
                 elif action.action == "reread":
-                    converging.add(self._reread(unit))
+                    converging.add(self._operating.take_in(unit))
                 else:
                     group.start_soon(self._act, action, reason, failures)
         for unit in [*gone, *(self.units[s.name] for s in plan.services if not s.enabled)]:
@@ -109,35 +122,13 @@ class Supervisor:
         unit = self.units[action.service]
         try:
             if action.action == "stop":
-                await self._stop(unit, reason)
+                await self._operating.stop(unit, reason)
             elif unit.state is not State.WAITING and (unit.wanted or unit.state in (State.FAILED, State.EXITED)):
-                await self._restart(
+                await self._operating.restart(
                     unit, reason
                 )  # one that waits begins with what is new; one that is stopped stays so
         except OperationFailed as failure:
             failures.append(failure)
-
-    async def _reload(self, unit: Unit, reason: Reason) -> None:
-        """Make a service run with its changed files: where it does not reload, by starting it anew."""
-        before = unit.starts
-        try:
-            await reload(unit, reason)
-        except OperationFailed as failure:
-            if not unit.wanted:  # somebody stopped it meanwhile
-                return
-            self.world.log.warn(f"{failure}; {unit.name} is started anew with the changed configuration")
-            if unit.starts == before:
-                await self._restart(unit, reason)
-            else:  # it has ended of the reload, and its next life has read what is new
-                await self._until_up(unit, before, "restart")
-
-    async def _reread(self, unit: Unit) -> None:
-        """Wait until it works with what it reads by itself; one that does not run yet begins with what is new."""
-        if unit.state in ANSWERING:
-            await reread(unit)
-        elif unit.wanted:
-            begun = unit.state in (State.STARTING, State.BACKOFF, State.FAILED)
-            await self._until_up(unit, unit.starts - (1 if begun else 0), "use the new files of")
 
     def _add(self, unit: Unit) -> None:
         self.units[unit.name] = unit
@@ -214,7 +205,8 @@ class Supervisor:
         if verb == "reload":
             await reload(unit, Reason.OPERATOR)
         elif wait:
-            await {"start": self._start, "stop": self._stop, "restart": self._restart}[verb](unit, Reason.OPERATOR)
+            does = {"start": self._operating.start, "stop": self._operating.stop, "restart": self._operating.restart}
+            await does[verb](unit, Reason.OPERATOR)
         elif verb == "stop":
             self._relations.bring_down(unit, Reason.OPERATOR)
         elif verb == "start":
@@ -232,35 +224,6 @@ class Supervisor:
             raise OperationFailed(f"cannot signal {name}: {error}") from None
         unit.send_signal(number)
         return self.status(name)
-
-    async def _start(self, unit: Unit, reason: Reason) -> None:
-        before = unit.starts - (1 if unit.state is State.STARTING or unit.state in ANSWERING else 0)
-        unit.want_up(reason)
-        await self._until_up(unit, before, "start")
-
-    async def _restart(self, unit: Unit, reason: Reason) -> None:
-        before = unit.starts
-        unit.want_restart(reason)
-        await self._until_up(unit, before, "restart")
-
-    async def _stop(self, unit: Unit, reason: Reason) -> None:
-        self._relations.bring_down(unit, reason)
-        while not unit.at_rest:
-            await unit.changed.wait()
-
-    async def _until_up(self, unit: Unit, starts_before: int, verb: str) -> None:
-        """Return when a life that began after `starts_before` is ready; raise OperationFailed when it is not to be."""
-        while True:
-            began = unit.starts > starts_before
-            if began and unit.fulfilled:
-                return
-            if began and unit.state in (State.FAILED, State.BACKOFF, State.EXITED):
-                raise unit.failed(f"cannot {verb} {unit.name}: {unit.detail}", unit.hint())
-            if not unit.wanted and unit.state in (State.STOPPED, State.DISABLED):
-                raise unit.failed(f"cannot {verb} {unit.name}: somebody stopped it meanwhile")
-            if unit.state is State.WAITING and (obstacle := self._relations.obstacle(unit)):
-                raise unit.failed(f"cannot {verb} {unit.name}: it requires {obstacle}")
-            await unit.changed.wait()
 
     # The whole
 

@@ -22,6 +22,7 @@ from dmsinit.supervisor.answers import Answers
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
 from dmsinit.supervisor.notify import Notices
+from dmsinit.supervisor.ownership import Ownership
 from dmsinit.supervisor.progress import Sample, sample
 from dmsinit.supervisor.pulse import Pulse
 from dmsinit.supervisor.states import ANSWERING, AT_REST, COMPLETE, RUNNING, Reason, State, check
@@ -58,7 +59,8 @@ class Unit:
         self.tree = Tree(service, world)
 
         self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
-        self.answers = Answers(world, self.notices, self.look)
+        self.ownership = Ownership(service.name, world, self.tree)
+        self.answers = Answers(world, self.notices, self.look, self.ownership.problem)
         self.moved = moved
         self.why = Reason.BOOT
         self.demand = Pulse()
@@ -117,8 +119,8 @@ class Unit:
     # What others want of it
 
     def define(self, service: Service) -> None:
-        """Take a new definition: health, restarts and order hold at once, the rest from the next start."""
-        asked_otherwise = service.health != self.service.health
+        """Take a new definition: probes, restarts and order hold at once, the rest from the next start."""
+        asked_otherwise = (service.health, service.ready) != (self.service.health, self.service.ready)
         self.service = service
         if asked_otherwise and self.asking is not None:
             self.asking.cancel()

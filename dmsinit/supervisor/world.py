@@ -13,6 +13,7 @@ from typing import Final
 
 import anyio
 
+from dmsinit.base.sockets import Listener
 from dmsinit.log import Log
 from dmsinit.supervisor import ending
 from dmsinit.supervisor.children import Child, Children
@@ -46,6 +47,8 @@ class World:
     oom: OomKills = field(default_factory=OomKills)
     clock: Callable[[], float] = time.monotonic
     lag: Lag = field(default_factory=Lag)
+    claims: dict[str, set[Listener]] = field(default_factory=dict)
+    """The listening sockets that each service was found to have."""
     up: bool = False
     up_changed: Pulse = field(default_factory=Pulse)
     hurried: bool = False

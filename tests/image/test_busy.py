@@ -1,0 +1,86 @@
+"""Daemons that are full of work: busy, and left to it. Impatient probes make a minute's load do."""
+
+import threading
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+
+from tests.image.harness import DOMAIN, Containers, Server, account, letter
+from tests.image.test_clamav import SIGNATURE, state_volume, until
+
+ANNA = f"anna@{DOMAIN}"
+IMPATIENT = '[health]\ninterval = "1s"\ntimeout = "500ms"\nfailures = 2\n'
+LETTERS = 5
+PARTS = 24
+
+
+@pytest.fixture(scope="module")
+def full(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose Amavis scans one message at a time, and whose clamd has two threads."""
+    server = containers.start(
+        {
+            "postfix-accounts.cf": account(ANNA),
+            "amavis.cf": "$max_servers = 1;\n1;\n",
+            "spamassassin-rules.cf": "dns_available no\n",
+            "services/amavis.toml": IMPATIENT,
+            "services/clamav.toml": IMPATIENT,
+            "user-patches.sh": "printf 'MaxThreads 2\\nMaxQueue 100\\n' >> /etc/clamav/clamd.conf\n",
+        },
+        tmp_path_factory.mktemp("full"),
+        environment={"ENABLE_SPAMASSASSIN": "1", "ENABLE_CLAMAV": "1"},
+        options=state_volume(tmp_path_factory.mktemp("state"), signatures=SIGNATURE),
+    )
+    yield server.wait_until_up()
+    server.remove()
+
+
+def long_letter(subject: str) -> EmailMessage:
+    """Return a message of many parts, each of which Amavis unpacks and looks at."""
+    message = letter(ANNA, subject, ANNA)
+    for part in range(PARTS):
+        message.add_attachment(f"<p>Part {part} of {subject}</p>\n" * 100, subtype="html", filename=f"{part}.html")
+    return message
+
+
+def test_amavis_at_long_messages_is_busy(full: Server) -> None:
+    pid = full.pids()["amavis"]
+    with full.smtp(465, login=ANNA) as smtp:
+        for number in range(LETTERS):
+            smtp.sendmail(ANNA, [ANNA], long_letter(f"long {number}").as_bytes())
+    until(full, "dmsctl events | grep -q 'amavis: .* → busy'")
+    assert full.run("dmsctl", "health").code == 0
+    assert full.json("dmsctl", "status", "--json")["state"] == "ready"
+    until(full, "[ $(postqueue -j | wc -l) = 0 ]")
+    until(full, 'dmsctl status amavis --json | grep -q \'"state": "ready"\'')
+    service = full.services()["amavis"]
+    assert (service["pid"], service["restarts"]) == (pid, 0)
+    assert full.receive(ANNA, f"long {LETTERS - 1}")["X-Virus-Scanned"] == "Yes"
+    metrics = full.checked("dmsctl", "metrics")
+    assert 'dms_service_busy_total{service="amavis"} 0.0' not in metrics
+    assert 'dms_service_busy_total{service="amavis"}' in metrics
+
+
+def test_one_that_is_suspended_amid_its_work_is_replaced(full: Server) -> None:
+    before = full.services()["amavis"]
+    busy = full.checked("dmsctl", "events").count("→ busy")
+    with full.smtp(465, login=ANNA) as smtp:
+        for number in range(LETTERS):
+            smtp.sendmail(ANNA, [ANNA], long_letter(f"suspended {number}").as_bytes())
+    until(full, f"[ $(dmsctl events | grep -c '→ busy') -gt {busy} ]")
+    full.checked("kill", "-STOP", str(before["pid"]))
+    until(full, f"dmsctl status amavis --json | grep -q '\"restarts\": {before['restarts'] + 1},'")
+    assert full.services()["amavis"]["last_exit"]["cause"] == "probe-failed"
+
+
+def test_clamd_with_all_threads_scanning_is_not_restarted(full: Server) -> None:
+    pid = full.pids()["clamav"]
+    full.checked("sh", "-c", "for n in $(seq 60); do cat /usr/lib/*-linux-gnu/libcrypto.so.3; done > /tmp/large")
+    scans = [threading.Thread(target=full.run, args=("clamdscan", "--stream", "/tmp/large")) for _ in range(6)]
+    for scan in scans:
+        scan.start()
+    for scan in scans:
+        scan.join()
+    until(full, 'dmsctl status clamav --json | grep -q \'"state": "ready"\'')
+    service = full.services()["clamav"]
+    assert (service["pid"], service["restarts"]) == (pid, 0)
