@@ -13,9 +13,11 @@ from dmsinit.render.atomic import replace_in
 from dmsinit.render.paths import MAIL, VOLUME, Root
 from dmsinit.render.processes import Job
 from dmsinit.volume import Account
+from dmsinit.volume.mailbox import make_mailbox
 
 _SCRIPT: Final = ".dovecot.sieve"
-_SCRIPT_SUFFIX: Final = ".dovecot.sieve"
+MOST_AT_ONCE: Final = 500
+"""Mailboxes that a run makes while others wait for it: a tenth of a second's work."""
 _MOST_TOLD: Final = 10
 """Of many files that keep their owner, a few show what it is about."""
 
@@ -43,51 +45,43 @@ class Refusals:
 
 
 def create(
-    accounts: Iterable[Account], uid: int, gid: int, root: Root, below: str = "/home", refusals: Refusals | None = None
+    accounts: Iterable[Account],
+    uid: int,
+    gid: int,
+    root: Root,
+    below: str = "/home",
+    refusals: Refusals | None = None,
+    most: int = MOST_AT_ONCE,
 ) -> int:
     """Make the home of each account, `below` its mailbox, where it is missing; return how many were made.
 
-    One look for each account is all that it costs when nothing is missing: ten thousand accounts are usual. All is done
-    with the rights of the vmail user, who can put links anywhere in /var/mail.
+    One look for each account is all that it costs when nothing is missing: ten thousand accounts are usual. After
+    `most` new mailboxes no more are made: Dovecot makes its own when mail comes, and the service `mailboxes` those that
+    a start left. All is done with the rights of the vmail user, who can put links anywhere in /var/mail.
     """
-    made = 0
+    made, base = 0, root(MAIL)
     refusals = refusals or Refusals()
     with _as_vmail(uid, gid, root):
         for account in accounts:
-            with refusals.of(account):
-                made += _create(f"{root(MAIL)}/{account.domain}", account.local_part, below)
+            domain = f"{base}/{account.domain}"
+            if below and os.path.isdir(f"{domain}/{account.local_part}{below}"):
+                continue
+            # An older layout has a mailbox and no home: users' scripts move there before mail comes.
+            if made < most or os.path.isdir(f"{domain}/{account.local_part}"):
+                with refusals.of(account):
+                    made += make_mailbox(domain, account.local_part, below)
     return made
 
 
-def _create(domain: str, local_part: str, below: str) -> bool:
-    mailbox = f"{domain}/{local_part}"
-    if os.path.isdir(mailbox + below):
-        if not below and os.path.isdir(f"{mailbox}/home"):
-            _bring(f"{mailbox}/home", mailbox)
-        return False
-    for directory in (domain, mailbox):
-        with suppress(FileExistsError):
-            os.mkdir(directory, 0o700)
-    if below:
-        os.mkdir(mailbox + below, 0o700)
-        _bring(mailbox, mailbox + below)
-    return True
-
-
-_OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.lda-dupes")
-"""What Dovecot keeps in a home, which was the mailbox itself until docker-mailserver v13."""
-
-
-def _bring(former: str, home: str) -> None:
-    """Move a user's own scripts from a former home into the one of today: else they would rest unseen."""
-    for name in _OF_THE_HOME:
-        if os.path.lexists(f"{former}/{name}") and not os.path.lexists(f"{home}/{name}"):
-            os.rename(f"{former}/{name}", f"{home}/{name}")
+def with_scripts(accounts: Iterable[Account], names: frozenset[str]) -> list[Account]:
+    """Return the accounts that have an `<address>.dovecot.sieve` among the names of the config volume."""
+    if not any(name.endswith(_SCRIPT) for name in names):
+        return []
+    return [account for account in accounts if account.address + _SCRIPT in names]
 
 
 def install_scripts(
     accounts: Iterable[Account],
-    names: frozenset[str],
     uid: int,
     gid: int,
     root: Root,
@@ -95,15 +89,10 @@ def install_scripts(
     refusals: Refusals | None = None,
 ) -> list[str]:
     """Copy `<address>.dovecot.sieve` from the config volume to each account's home, where it differs; return paths."""
-    if not any(name.endswith(_SCRIPT_SUFFIX) for name in names):
-        return []
     changed = []
     refusals = refusals or Refusals()
     for account in accounts:
-        name = account.address + _SCRIPT_SUFFIX
-        if name not in names:
-            continue
-        content = root.read(f"{VOLUME}/{name}") or b""
+        content = root.read(f"{VOLUME}/{account.address}{_SCRIPT}") or b""
         home = f"{MAIL}/{account.domain}/{account.local_part}{below}"
         with refusals.of(account), _as_vmail(uid, gid, root), _opened(root(home)) as directory:
             if _install_script(directory, content):

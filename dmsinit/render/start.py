@@ -58,8 +58,11 @@ def _make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
     settings = inputs.settings
     if settings.account_provisioner != "FILE" or settings.smtp_only:
         return []
-    accounts, ids = inputs.volume.accounts, (settings.dms_vmail_uid, settings.dms_vmail_gid)
+    ids = settings.dms_vmail_uid, settings.dms_vmail_gid
     below, refusals = mailboxes.home_below(settings.dovecot_mailbox_format), mailboxes.Refusals()
-    mailboxes.create(accounts, *ids, root, below, refusals)
-    mailboxes.install_scripts(accounts, inputs.overrides, *ids, root, below, refusals)
+    scripted = mailboxes.with_scripts(inputs.volume.accounts, inputs.overrides)
+    mailboxes.create(scripted, *ids, root, below, refusals, most=len(scripted))
+    # New accounts come last in the file.
+    mailboxes.create(reversed(inputs.volume.accounts), *ids, root, below, refusals)
+    mailboxes.install_scripts(scripted, *ids, root, below, refusals)
     return list(refusals.warnings.values())

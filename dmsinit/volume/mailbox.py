@@ -5,11 +5,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from dmsinit.base import trees
 from dmsinit.base.beneath import Directory, opened
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.names import is_mailbox
+
+_OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.lda-dupes")
+"""What Dovecot keeps in a home, which was the mailbox itself until docker-mailserver v13."""
 
 
 class MailboxMissing(EditError):
@@ -87,3 +91,28 @@ def mailbox_path(root: Path, address: str) -> Path:
         raise EditError(f"{address!r} is no address of an account")
     local_part, _, domain = address.rpartition("@")
     return root / domain / local_part
+
+
+def make_mailbox(domain: str, local_part: str, below: str = "/home") -> bool:
+    """Make a mailbox in a domain's directory, with the home `below` it, where it is missing; return whether it was.
+
+    To be called with the rights of the vmail user: links are followed. Others may be at it as well. Raises OSError.
+    """
+    mailbox = f"{domain}/{local_part}"
+    if os.path.isdir(mailbox + below):
+        if not below and os.path.isdir(f"{mailbox}/home"):
+            _bring(f"{mailbox}/home", mailbox)
+        return False
+    for directory in dict.fromkeys((domain, mailbox, mailbox + below)):
+        with suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+    if below:
+        _bring(mailbox, mailbox + below)
+    return True
+
+
+def _bring(former: str, home: str) -> None:
+    """Move a user's own scripts from a former home into the one of today: else they would rest unseen."""
+    for name in _OF_THE_HOME:
+        if os.path.lexists(f"{former}/{name}") and not os.path.lexists(f"{home}/{name}"):
+            os.rename(f"{former}/{name}", f"{home}/{name}")

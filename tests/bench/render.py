@@ -17,6 +17,8 @@ ACCOUNTS: Final = (1, 10, 1_000, 10_000, 100_000)
 ROUNDS: Final = 7
 AIMS: Final = {"render": 0.450, 10: 0.700, 10_000: 1.500}
 """Seconds (issue 4)."""
+STARTS: Final = {10_000: 3.0, 100_000: 8.0}
+"""Seconds until the server is up, with no mailbox there yet."""
 
 TIME_RENDER: Final = r"""
 import os, subprocess, sys, time
@@ -67,8 +69,8 @@ def tree(server: Server) -> str:
     return server.checked("find", "/etc", "/usr/lib/dovecot", "-xdev", "-type", "f", "-printf", "%p %i %C@\\n")
 
 
-def measure(containers: Containers, count: int) -> tuple[float, float, bool]:
-    """Return the seconds of a render and of a change with that many accounts, and whether a second apply is idle."""
+def measure(containers: Containers, count: int) -> tuple[float, float, float, bool]:
+    """Return the seconds of a start, a render and a change, and whether a second apply is idle."""
     with tempfile.TemporaryDirectory(prefix="dmsinit-bench-") as directory:
         files = {"postfix-accounts.cf": accounts(count), "postfix-virtual.cf": ""}
         # Mailboxes in memory: what is measured is not how fast the engine removes two hundred thousand directories.
@@ -82,7 +84,7 @@ def measure(containers: Containers, count: int) -> tuple[float, float, bool]:
             before, pids = tree(server), server.pids()
             answer = server.json("dmsctl", "apply", "--json")
             idle = answer == {"changes": [], "actions": []} and tree(server) == before and server.pids() == pids
-            return render, change, idle
+            return server.boot_seconds, render, change, idle
         finally:
             server.remove()
 
@@ -90,27 +92,35 @@ def measure(containers: Containers, count: int) -> tuple[float, float, bool]:
 def main() -> int:
     containers = Containers()
     failed = False
-    print(f"{'accounts':>9} {'render':>9} {'change in force':>16} {'per 1,000 accounts':>19}  second apply")
+    print(
+        f"{'accounts':>9} {'start':>9} {'render':>9} {'change in force':>16} {'per 1,000 accounts':>19}  second apply"
+    )
     try:
         base = None
         for count in ACCOUNTS:
-            render, change, idle = measure(containers, count)
+            start, render, change, idle = measure(containers, count)
             base = render if base is None else base
             per = f"{(render - base) * 1000 / count * 1000:.1f} ms" if count >= 10_000 else "-"
             missed = [
                 f"{name} above {aim * 1000:.0f} ms"
-                for name, aim, value in (("render", AIMS["render"], render), ("change", AIMS.get(count), change))
-                if aim is not None and value > aim and (name == "change" or count == 1)
+                for name, aim, value in (
+                    ("start", STARTS.get(count), start),
+                    ("render", AIMS["render"], render),
+                    ("change", AIMS.get(count), change),
+                )
+                if aim is not None and value > aim and (name != "render" or count == 1)
             ]
             failed = failed or bool(missed) or not idle
             verdict = "touches nothing" if idle else "TOUCHES SOMETHING"
             print(
-                f"{count:>9,} {render * 1000:>6.0f} ms {change * 1000:>13.0f} ms {per:>19}  {verdict}"
+                f"{count:>9,} {start * 1000:>6.0f} ms {render * 1000:>6.0f} ms {change * 1000:>13.0f} ms {per:>19}"
+                + f"  {verdict}"
                 + (f"  ({'; '.join(missed)})" if missed else "")
             )
     finally:
         containers.remove_all()
-    print("Aims: render 450 ms; a change in force 700 ms with 10 accounts, 1,500 ms with 10,000; linear beyond.")
+    print("Aims: a first start 3 s with 10,000 accounts, 8 s with 100,000;")
+    print("render 450 ms; a change in force 700 ms with 10 accounts, 1,500 ms with 10,000; linear beyond.")
     return 1 if failed else 0
 
 

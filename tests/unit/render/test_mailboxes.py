@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from dmsinit.render.mailboxes import OwnershipCheck, create, home_below, install_scripts
+from dmsinit.helpers.mailboxes import make
+from dmsinit.render.mailboxes import OwnershipCheck, Refusals, create, home_below, install_scripts, with_scripts
 from dmsinit.volume import Account
 
 from .conftest import System
@@ -42,7 +43,7 @@ def test_other_formats_have_the_mailbox_itself_as_home(system: System) -> None:
     system.volume("bob@hill.test.dovecot.sieve", "keep;\n")
     below = home_below("mdbox")
     assert create([ANNA, BOB], *IDS, system.root, below) == 1
-    install_scripts([BOB], frozenset({"bob@hill.test.dovecot.sieve"}), *IDS, system.root, below)
+    install_scripts([BOB], *IDS, system.root, below)
     assert system.read("/var/mail/hill.test/anna/.dovecot.sieve") == "discard;\n"
     assert system.read("/var/mail/hill.test/bob/.dovecot.sieve") == "keep;\n"
     assert not system.path("/var/mail/hill.test/bob/home").exists()
@@ -67,9 +68,9 @@ def test_scripts_of_accounts_are_installed_where_they_differ(system: System) -> 
     create([ANNA, BOB], *IDS, system.root)
     system.volume("anna@hill.test.dovecot.sieve", "keep;\n")
     script = "/var/mail/hill.test/anna/home/.dovecot.sieve"
-    assert install_scripts([ANNA, BOB], SCRIPTS, *IDS, system.root) == [script]
+    assert install_scripts(with_scripts([ANNA, BOB], SCRIPTS), *IDS, system.root) == [script]
     assert system.read(script) == "keep;\n"
-    assert install_scripts([ANNA, BOB], SCRIPTS, *IDS, system.root) == []
+    assert install_scripts(with_scripts([ANNA, BOB], SCRIPTS), *IDS, system.root) == []
 
 
 def test_active_script_behind_a_link_is_replaced_and_the_link_stays(system: System) -> None:
@@ -78,9 +79,51 @@ def test_active_script_behind_a_link_is_replaced_and_the_link_stays(system: Syst
     system.write("/var/mail/hill.test/anna/home/sieve/own.sieve", "discard;\n")
     link = system.path("/var/mail/hill.test/anna/home/.dovecot.sieve")
     link.symlink_to("sieve/own.sieve")
-    install_scripts([ANNA], SCRIPTS, *IDS, system.root)
+    install_scripts([ANNA], *IDS, system.root)
     assert link.is_symlink()
     assert system.read("/var/mail/hill.test/anna/home/sieve/own.sieve") == "keep;\n"
+
+
+def test_of_many_new_mailboxes_some_are_left_and_old_ones_never(system: System) -> None:
+    system.write("/var/mail/hill.test/carl/.dovecot.sieve", "discard;\n")
+    accounts = [Account(f"{name}@hill.test", "x") for name in ("anna", "bob", "carl")]
+    assert create(accounts, *IDS, system.root, most=1) == 2
+    assert not system.path("/var/mail/hill.test/bob").exists()
+    assert system.read("/var/mail/hill.test/carl/home/.dovecot.sieve") == "discard;\n"
+
+
+def test_what_is_left_is_made_by_the_service(system: System) -> None:
+    system.write("/var/mail/lake.test", "a file where a directory belongs")
+    lines = [
+        "# a comment\n",
+        "anna@hill.test hill.test/anna/\n",
+        "bob@hill.test hill.test/bob/\n",
+        "carl@lake.test lake.test/carl/\n",
+    ]
+    made, errors = make(lines, "/home", str(system.path("/var/mail")))
+    assert (made, list(errors)) == (2, ["lake.test"])
+    assert system.path("/var/mail/hill.test/bob/home").is_dir()
+    assert make(lines[:3], "/home", str(system.path("/var/mail"))) == (0, {})
+
+
+def test_one_mailbox_that_cannot_be_made_keeps_nobody_elses(system: System) -> None:
+    system.write("/var/mail/lake.test", "a file where a directory belongs")
+    system.volume("anna@hill.test.dovecot.sieve", "keep;\n")
+    refusals = Refusals()
+    accounts = [Account(f"{name}@{domain}.test", "x") for domain in ("lake", "hill") for name in ("anna", "bob")]
+    assert create(accounts, *IDS, system.root, refusals=refusals) == 2
+    assert [problem.where for problem in refusals.warnings.values()] == ["/var/mail/lake.test"]
+
+
+@pytest.mark.parametrize("target", ["../elsewhere", "/absent/own.sieve", "sieve"])
+def test_a_link_that_leads_to_no_script_is_replaced(system: System, target: str) -> None:
+    """As the mail user nothing outside the mailbox can be written; what is left is the link itself."""
+    create([ANNA], *IDS, system.root)
+    system.path("/var/mail/hill.test/anna/home/sieve").mkdir()
+    system.volume("anna@hill.test.dovecot.sieve", "keep;\n")
+    system.path("/var/mail/hill.test/anna/home/.dovecot.sieve").symlink_to(target)
+    install_scripts([ANNA], *IDS, system.root)
+    assert system.read("/var/mail/hill.test/anna/home/.dovecot.sieve") == "keep;\n"
 
 
 def test_ownership_that_is_right_needs_no_repair(system: System) -> None:
