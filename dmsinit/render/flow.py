@@ -32,6 +32,7 @@ from dmsinit.render import (
 )
 from dmsinit.render.alone import alone
 from dmsinit.render.atomic import replace_file
+from dmsinit.render.check import indexes, patched, postfix
 from dmsinit.render.configured import Configured
 from dmsinit.render.context import Inputs, Invalid, gather
 from dmsinit.render.effective import effective
@@ -47,6 +48,7 @@ from dmsinit.render.paths import (
     STAGED,
     TEMPLATE_CACHE,
     TEMPLATES,
+    USER_PATCHES,
     VOLUME,
     WORK,
     Root,
@@ -65,8 +67,6 @@ from dmsinit.volume.tidy import Tidied, create_empty, tidy
 MAIL_LOG: Final = f"{LOGS}/mail.log"
 MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
 """The size of the mail log when the container started: what the container's output shows begins there."""
-
-USER_PATCHES: Final = f"{VOLUME}/user-patches.sh"
 
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -92,6 +92,7 @@ class Run:
         self._voice = Voice(log, root, mode, lambda text, new: report.say("warning", text=text, new=new))
         self._configured = Configured(root)
         self._mounted: frozenset[str] = frozenset()
+        self._missing: list[Problem] = []
         self._snapshot: str | None = None
 
     def go(self) -> int:
@@ -216,7 +217,7 @@ class Run:
             result = self._install(inputs, stage, start)
         expiries = certificate.Expiries(inputs.certificate.files, self._root)
         if start:
-            self._announce(inputs)
+            self._announce(inputs, stage)
             self._show_settings(inputs)
         with self._phase("services"):
             if planned is None or self._configured.asked & result.changes.keys():
@@ -243,7 +244,8 @@ class Run:
         self._mounted = mount_points(self._root)
         build.drop_mounted(stage, self._mounted, directory)
         stage.complete(directory, self._root)
-        return validate.Checks(stage, directory, self._root)
+        changes_only = self._mode in (Mode.APPLY, Mode.DETECT)
+        return validate.Checks(stage, directory, self._root, changes_only=changes_only)
 
     def _verdict(self, inputs: Inputs, checks: validate.Checks, known: Iterable[Problem]) -> list[Problem]:
         """Return what the checkers find that is not `known` already, in better words, of the same line."""
@@ -251,9 +253,20 @@ class Run:
         places = {problem.where for problem in (*known, *former) if ":" in problem.where}
         verdict = checks.verdict()
         verdict.problems = [problem for problem in verdict.problems if problem.where not in places]
+        self._await_patches(verdict)
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
         self._voice.warn([*verdict.warnings, *warnings])
         return former + verdict.problems + problems
+
+    def _await_patches(self, verdict: validate.Verdict) -> None:
+        """Decide about files that do not exist: at a start, user-patches.sh may make them."""
+        if not os.path.isfile(self._root(USER_PATCHES)) or self._mode in (Mode.APPLY, Mode.DETECT):
+            verdict.problems += verdict.missing
+        elif self._mode is Mode.BOOT:
+            self._missing = verdict.missing
+        else:
+            remedy = "make sure that user-patches.sh provides it"
+            verdict.warnings += [Problem(problem.where, problem.cause, remedy) for problem in verdict.missing]
 
     def _early_services(self, inputs: Inputs, templates: Templates) -> list[Problem]:
         """Read services that users define before anything is installed: all errors come at once."""
@@ -289,15 +302,22 @@ class Run:
         result = installer.install()
         if build.FINGERPRINT in result.changes:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
-        self._voice.warn([*result.warnings, *alias_database(stage, result, self._root)])
+        made = indexes.make(postfix.tables(stage, self._root), self._root)
+        self._voice.warn([*result.warnings, *alias_database(stage, result, self._root), *made])
         self._voice.warn(start.after_files() if start else after_change(inputs, result.changes, self._root))
         return result
 
-    def _announce(self, inputs: Inputs) -> None:
-        """Say that files are in place, and wait while PID 1 runs user-patches.sh."""
+    def _announce(self, inputs: Inputs, stage: Stage) -> None:
+        """Say that files are in place, wait while PID 1 runs user-patches.sh, and look at what it has done."""
         patches = USER_PATCHES if os.path.isfile(self._root(USER_PATCHES)) else None
         self._report.say("installed", fqdn=inputs.host.fqdn, user_patches=patches)
         self._report.await_line()
+        if patches:
+            with self._phase("check again"):
+                found = patched.check(self._missing, postfix.lines_of_users(stage, self._root), self._root)
+                self._voice.warn(found.warnings)
+                if found.problems:
+                    raise ProblemsFound(found.problems)
         # What user-patches.sh changes is no change that follows (behaviour 10).
         self._keep_snapshot(watched.snapshot(inputs.watched, self._root) if patches else inputs.snapshot)
         prepare.mark_started(self._root, timestamp())

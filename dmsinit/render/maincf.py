@@ -5,6 +5,7 @@ has nothing to warn about and a reader finds each parameter once.
 """
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +63,15 @@ def merge(base: str, user: str) -> Merged:
     head = "\n".join(kept) + "\n" + HEADER
     text = head + "\n".join(user_lines) + "\n"
     return Merged(text, head.count("\n") + 1, {name: number + 1 for name, number in names.items()})
+
+
+def without(text: str, names: Container[str]) -> str:
+    """Return the text of a main.cf without some parameters; the others keep their line numbers."""
+    lines = text.split("\n")
+    for parameter in parameters(lines):
+        if parameter.name in names:
+            _blank(lines, parameter.lines)
+    return "\n".join(lines)
 
 
 def parameters_of(lines: list[str], first: int) -> tuple[int, ...]:

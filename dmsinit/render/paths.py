@@ -11,6 +11,8 @@ STATE: Final = "/var/mail-state"
 MAIL: Final = "/var/mail"
 LOGS: Final = "/var/log/mail"
 
+USER_PATCHES: Final = f"{VOLUME}/user-patches.sh"
+
 TEMPLATES: Final = "/usr/share/dmsinit/templates"
 TEMPLATE_CACHE: Final = "/usr/share/dmsinit/cache/templates.bin"
 SERVICES: Final = "/usr/share/dmsinit/services"

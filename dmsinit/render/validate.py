@@ -1,9 +1,8 @@
 """The daemons' own checkers on the staged tree, and their complaints in terms of the user's files.
 
-postconf(1) reads main.cf and master.cf, postalias(1) makes the alias database (and, reading main.cf as a Postfix
-program does, finds values that are no numbers or times), doveconf(1) reads everything of Dovecot's, and rspamadm(1)
-everything of Rspamd's where a user has changed something. perl(1), fetchmail(1), sievec(1) and spamassassin(1) read a
-user's own file.
+postconf(1) reads main.cf and master.cf, and Postfix' daemons try them (`check.postfix`); postalias(1) makes the alias
+database, doveconf(1) reads everything of Dovecot's, and rspamadm(1) everything of Rspamd's where a user has changed
+something. perl(1), fetchmail(1), sievec(1) and spamassassin(1) read a user's own file.
 """
 
 import os
@@ -14,14 +13,18 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render import spamassassin
+from dmsinit.render.check import postfix
 from dmsinit.render.fetchmail import RC
-from dmsinit.render.paths import Root
+from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import Job, Outcome
 from dmsinit.render.stage import Stage, StagedFile
+from dmsinit.volume.files import REGEXP
 
 MAIN_CF: Final = "/etc/postfix/main.cf"
 DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
 ALIASES: Final = "/etc/aliases"
+BARE_POSTFIX: Final = f"{os.path.dirname(__file__)}/check/bare"
+"""A configuration directory of Postfix that sets nothing."""
 AMAVIS_USER: Final = "/etc/amavis/conf.d/50-user"
 BEFORE_SIEVE: Final = "/usr/lib/dovecot/sieve-global/before/50-before.dovecot.sieve"
 AFTER_SIEVE: Final = "/usr/lib/dovecot/sieve-global/after/50-after.dovecot.sieve"
@@ -34,6 +37,8 @@ class Verdict:
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    missing: list[Problem] = field(default_factory=list)
+    """Problems that are none if user-patches.sh makes a file."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,15 @@ class _Checker:
     """Whether only a user's own text is worth the question."""
     beside: str = ""
     """A directory (with a slash at its end): the question is worth its time only if something in it has changed."""
+    comments_only: bool = True
+    """Whether a file of comments is worth the question."""
 
     def concerns(self, stage: Stage, root: Root) -> bool:
         """Return whether there is something to check."""
         found = (file for path, file in stage.files.items() if path.startswith(self.needs))
         if not any(file.origin is not None or not self.users_only for file in found):
+            return False
+        if not self.comments_only and not re.search(rb"^[^#\s]", stage.files[self.needs].content, re.MULTILINE):
             return False
         return not self.beside or self._has_changed(stage, root)
 
@@ -67,16 +76,27 @@ class _Checker:
 class Checks:
     """All checkers, started at once on the tree staged in `directory`."""
 
-    def __init__(self, stage: Stage, directory: str, root: Root) -> None:
-        self._stage, self._directory = stage, directory
+    def __init__(self, stage: Stage, directory: str, root: Root, *, changes_only: bool = False) -> None:
+        """`changes_only`: what takes long is asked about what is not in force only."""
+        self._stage, self._directory, self._root, self._changes_only = stage, directory, root, changes_only
         self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage, root)]
 
     def verdict(self) -> Verdict:
         """Wait for all of them, and return what they said."""
         verdict = Verdict()
-        for checker, job in self._jobs:
-            checker.read(job.wait(), self._stage, self._directory, verdict)
+        self._read(verdict, first=True)
+        if MAIN_CF in self._stage.files and not verdict.problems:  # else all daemons would say the same
+            found = postfix.staged(self._stage, self._directory, self._root, changes_only=self._changes_only)
+            verdict.problems += found.problems
+            verdict.warnings += found.warnings
+            verdict.missing += found.missing
+        self._read(verdict, first=False)
         return verdict
+
+    def _read(self, verdict: Verdict, *, first: bool) -> None:
+        for checker, job in self._jobs:
+            if (checker.needs in (MAIN_CF, ALIASES)) is first:
+                checker.read(job.wait(), self._stage, self._directory, verdict)
 
 
 def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -97,16 +117,20 @@ def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
 def read_postalias(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^\S*postalias: (?:warning|fatal|error): ", "", line).replace(directory, "")
-        fatal = ": fatal:" in line
-        if fatal and (match := re.search(r"(?:configuration: |^parameter )([^\s:]+)", text)):
-            verdict.problems.append(_parameter(match.group(1), text, stage, "correct its value, see postconf(5)"))
-        elif fatal and (problem := _placed(text, stage)):
-            # postconf says the same of a line that cannot be read.
-            verdict.problems += [] if problem in verdict.problems else [problem]
-        elif fatal:
-            verdict.problems.append(Problem(ALIASES, text, "correct postfix-aliases.cf"))
+        if ": fatal:" in line:
+            verdict.problems.append(_placed(text, stage) or Problem(ALIASES, text, "correct postfix-aliases.cf"))
         else:
             verdict.warnings.append(_placed(text, stage) or Problem("postfix-aliases.cf", text))
+
+
+def read_postmap(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    """Name lines of postfix-regexp.cf that Postfix cannot read, and therefore ignores."""
+    for line in outcome.stderr.splitlines():
+        match = re.search(r"warning: pcre map \S+, line (\d+): (.*)", line)
+        if match:
+            where = f"{REGEXP}:{match.group(1)}"
+            cause = f"Postfix cannot read it, and ignores it: {match.group(2)}"
+            verdict.warnings.append(Problem(where, cause, "correct the expression, see pcre_table(5)"))
 
 
 def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -214,14 +238,6 @@ def _as_shown(name: str) -> str:
     return re.escape(name).replace(r"\?", ".")
 
 
-def _parameter(name: str, cause: str, stage: Stage, remedy: str) -> Problem:
-    file = stage.files.get(MAIN_CF)
-    if file is None:
-        return Problem(MAIN_CF, cause, remedy)
-    line = _find(file, re.compile(r"^" + _as_shown(name) + r"\s*="))
-    return Problem(file.source(line), cause, remedy)
-
-
 def _find(file: StagedFile, pattern: re.Pattern[str]) -> int:
     """Return the last line (from 1) in which `pattern` stands, 0 when it stands nowhere."""
     lines = _latin(file.content).split("\n")
@@ -274,12 +290,22 @@ def _global_extensions(directory: str) -> str:
     return "+vnd.dovecot.pipe +vnd.dovecot.filter" + (" +editheader" if found and found[-1] == "yes" else "")
 
 
+_REGEXP_FILE: Final = "/etc/postfix/regexp"
+
 _CHECKERS: Final = (
     _Checker(MAIN_CF, lambda directory: ["postconf", "-c", f"{directory}/etc/postfix", "-n"], read_postconf),
     _Checker(
         ALIASES,
-        lambda directory: ["postalias", "-c", f"{directory}/etc/postfix", f"hash:{directory}{ALIASES}"],
+        # Without main.cf: what is wrong there has nothing to do with aliases.
+        lambda directory: ["postalias", "-c", BARE_POSTFIX, f"hash:{directory}{ALIASES}"],
         read_postalias,
+    ),
+    # The user's own file, whose lines he knows; a key that no expression matches makes postmap(1) read all of them.
+    _Checker(
+        _REGEXP_FILE,
+        lambda directory: ["postmap", "-c", BARE_POSTFIX, "-q", "", f"pcre:{VOLUME}/{REGEXP}"],
+        read_postmap,
+        comments_only=False,
     ),
     _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
     _Checker(spamassassin.RULES, spamassassin.command, read_spamassassin, True),

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from dmsinit.base.next_hop import next_hop
 from dmsinit.volume.files import LOCAL_ALIASES, REGEXP, RELAY_MAP, SASL_PASSWORDS, Findings, Line
 from dmsinit.volume.model import AccessRule, RelayRoute, SaslPassword
 from dmsinit.volume.parse import split_key
@@ -57,6 +58,12 @@ def relay_map(lines: list[Line], findings: Findings) -> tuple[RelayRoute, ...]:
         if len(fields) > 2 or (len(fields) == 1 and not fields[0].startswith("@")):
             findings.warn(RELAY_MAP, number, "is not sender [host]:port and is skipped", "write @domain [host]:port")
             continue
+        if len(fields) == 2 and (cause := next_hop(fields[1])):
+            findings.error(RELAY_MAP, number, f"{cause}; mail would be deferred", "write @domain [host]:port")
+            continue
+        if "@" not in fields[0]:
+            cause = f"{fields[0]} is not a sender, so the line is never used"
+            findings.warn(RELAY_MAP, number, cause, f"write @{fields[0]} for a domain, user@domain for a sender")
         route = RelayRoute(fields[0].lower(), fields[1] if len(fields) == 2 else "")
         if found.setdefault(route.sender, route) is not route:
             findings.warn(

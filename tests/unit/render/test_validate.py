@@ -100,26 +100,12 @@ def test_names_that_are_not_ascii_are_found_in_the_users_files(stage: Stage) -> 
     ]  # fmt: skip
 
 
-def test_postalias_finds_values_that_are_no_numbers(stage: Stage) -> None:
+def test_postalias_speaks_of_aliases_only(stage: Stage) -> None:
     verdict = Verdict()
-    read_postalias(outcome("postalias: fatal: bad numerical configuration: max_idle = abc\n"), stage, STAGED, verdict)
-    assert [problem.where for problem in verdict.problems] == ["postfix-main.cf:1"]
-
-
-def test_postalias_finds_values_that_are_no_times(stage: Stage) -> None:
-    verdict = Verdict()
-    read_postalias(outcome("postalias: fatal: parameter my_thing: bad time value or unit: 5q"), stage, STAGED, verdict)
-    assert [str(problem) for problem in verdict.problems] == [
-        "postfix-main.cf:2: parameter my_thing: bad time value or unit: 5q; correct its value, see postconf(5)"
-    ]
-
-
-def test_postalias_does_not_repeat_postconf(stage: Stage) -> None:
-    verdict = Verdict()
-    line = f"{STAGED}/etc/postfix/main.cf, line 5: missing '=' after attribute name: \"x\"\n"
-    read_postconf(outcome(f"postconf: fatal: {line}"), stage, STAGED, verdict)
-    read_postalias(outcome(f"postalias: fatal: {line}"), stage, STAGED, verdict)
-    assert len(verdict.problems) == 1
+    read_postalias(outcome("postalias: warning: duplicate entry: x\n", code=0), stage, STAGED, verdict)
+    read_postalias(outcome("postalias: fatal: cannot write\n"), stage, STAGED, verdict)
+    assert [problem.where for problem in verdict.warnings] == ["postfix-aliases.cf"]
+    assert [problem.where for problem in verdict.problems] == ["/etc/aliases"]
 
 
 def test_doveconf_unknown_setting(stage: Stage) -> None:

@@ -175,6 +175,19 @@ def test_the_other_tables(tmp_path: Path) -> None:
     ]
 
 
+def test_relays_to_which_nothing_can_be_sent_are_refused_and_senders_that_never_match_are_named(tmp_path: Path) -> None:
+    text = "@a.test [relay.test]:587\n@b.test [relay.test]587\nno-at relay\n@c.test relay.test:\n"
+    with pytest.raises(ProblemsFound) as refused:
+        volume_of(tmp_path, relay_map=text)
+    assert [problem.where for problem in refused.value.problems] == ["postfix-relaymap.cf:2", "postfix-relaymap.cf:4"]
+    assert "[relay.test]587 has 587 where :port belongs" in refused.value.problems[0].cause
+    (warning,) = volume_of(tmp_path, relay_map="no-at relay\n").warnings
+    assert str(warning) == (
+        "postfix-relaymap.cf:1: no-at is not a sender, so the line is never used; "
+        "write @no-at for a domain, user@domain for a sender"
+    )
+
+
 def test_secrets_are_not_in_a_repr(tmp_path: Path) -> None:
     accounts, passwords = f"a@x.test|{HASH}\n", "@x.test user:relaysecret\n"
     text = repr(volume_of(tmp_path, accounts=accounts, masters=f"admin|{HASH}\n", sasl_passwords=passwords))

@@ -1,0 +1,116 @@
+"""Values that Postfix reads when the first message comes, and then defers it: restrictions, transports, next hops.
+
+No daemon looks at them when it starts, so they are checked here, by what postconf(5) says of their form.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from dmsinit.base.next_hop import next_hop
+from dmsinit.problem import Problem
+from dmsinit.render.check.findings import Line
+from dmsinit.render.check.master_cf import Entry
+from dmsinit.render.check.mini_master import DAEMONS
+
+_RESTRICTIONS: Final = re.compile(r"smtpd_(?:client|helo|sender|relay|recipient|data|end_of_data|etrn)_restrictions")
+_CLASSES: Final = "smtpd_restriction_classes"
+_TAKES_ARGUMENT: Final = re.compile(r"check_\w+|reject_(?:rbl|rhsbl)_\w+|permit_(?:dnswl|rhswl)_\w+|sleep")
+_TRANSPORTS: Final = frozenset(
+    {"content_filter", "default_transport", "local_transport", "relay_transport", "virtual_transport",
+     "mailbox_transport", "fallback_transport", "error_delivery_slot_transport"}
+)  # fmt: skip
+_NEXT_HOPS: Final = frozenset({"relayhost", "smtp_fallback_relay", "fallback_relay", "lmtp_fallback_relay"})
+_MILTERS: Final = frozenset({"smtpd_milters", "non_smtpd_milters"})
+_ENDPOINT: Final = re.compile(r"(?:inet6?|unix|local):\S+")
+_WORD: Final = re.compile(r"\{[^{}]*\}|[^\s,]+")
+_MENTION: Final = re.compile(r"\$(?:\{([\w-]+)\}|\(([\w-]+)\)|([\w-]+))")
+_DEPTH: Final = 8
+
+
+def check(
+    lines: Iterable[Line], settings: Mapping[str, str], entries: Iterable[Entry], read: Callable[[str], bytes]
+) -> list[Problem]:
+    """Return problems of the users' `lines`, given all `settings` of main.cf and the services of master.cf.
+
+    `read` returns the bytes of a file of the system.
+    """
+    services, entries = read("/etc/services"), list(entries)
+    transports = {entry.name for entry in entries if entry.kind == "unix"}
+    keywords = read(f"{DAEMONS}/smtpd")
+    lists = _restriction_lists(settings, entries)
+    classes = set(_words(settings.get(_CLASSES, "")))
+    found = []
+    for line in lines:
+        value = expanded(line.value, settings)
+        causes: Iterable[str] = ()
+        if line.name in _TRANSPORTS:
+            causes = _transport(value, transports)
+        elif line.name in _NEXT_HOPS:
+            causes = filter(None, (next_hop(word, services) for word in _words(value)))
+        elif line.name in _MILTERS:
+            causes = _milters(value)
+        elif line.name in lists or line.name in classes:
+            causes = _restrictions(value, keywords, classes)
+        found += [Problem(line.where, f"{line.name}: {cause}", "correct it, see postconf(5)") for cause in causes]
+    return found
+
+
+def expanded(value: str, settings: Mapping[str, str]) -> str:
+    """Return `value` with $name, ${name} and $(name) replaced, as far as main.cf sets them."""
+    for _ in range(_DEPTH):
+        text = _MENTION.sub(lambda match: settings.get(match.group(1) or match.group(2) or match.group(3), ""), value)
+        if text == value:
+            break
+        value = text
+    return value
+
+
+def _words(value: str) -> list[str]:
+    return _WORD.findall(value)
+
+
+def _transport(value: str, transports: set[str]) -> Iterator[str]:
+    name = value.partition(":")[0].strip()
+    if name and name not in transports:
+        yield f"master.cf has no transport {name}, so mail for it would be deferred"
+
+
+def _milters(value: str) -> Iterator[str]:
+    for word in _words(value):
+        inner = word.strip("{}").split(",")[0].strip()
+        if not _ENDPOINT.fullmatch(inner.split()[0] if inner else ""):
+            yield f"{inner or word} is not a milter; write inet:host:port or unix:path"
+
+
+def _restriction_lists(settings: Mapping[str, str], entries: Iterable[Entry]) -> set[str]:
+    """Return the names of all parameters that end up in a list of restrictions."""
+    values = [(name, value) for name, value in settings.items() if _RESTRICTIONS.fullmatch(name)]
+    for entry in entries:
+        values += [(name, value) for name, value in entry.options.items() if _RESTRICTIONS.fullmatch(name)]
+    found = {name for name, _ in values}
+    pending = [value for _, value in values]
+    while pending:
+        for word in _words(pending.pop()):
+            match = _MENTION.fullmatch(word)
+            name = (match.group(1) or match.group(2) or match.group(3)) if match else ""
+            if name in settings and name not in found:
+                found.add(name)
+                pending.append(settings[name])
+    return found
+
+
+def _restrictions(value: str, keywords: bytes, classes: set[str]) -> Iterator[str]:
+    """Yield what is no restriction; smtpd(8) holds the names of all that there are (`keywords`)."""
+    words = iter(_words(value))
+    for word in words:
+        name = word.lower()
+        if _TAKES_ARGUMENT.fullmatch(name) and _is_keyword(name, keywords):
+            if next(words, None) is None:
+                yield f"{word} needs an argument, so mail would be deferred"
+        elif word not in classes and not re.search(r"[:${]", word) and not _is_keyword(name, keywords):
+            yield f"{word} is not a restriction that Postfix knows, so mail would be deferred"
+
+
+def _is_keyword(name: str, keywords: bytes) -> bool:
+    return name.encode("utf-8", "replace") + b"\0" in keywords

@@ -1,0 +1,161 @@
+"""What a check has passed works: what a configuration names is opened the way the daemons will."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.image.conftest import Start
+from tests.image.harness import DOMAIN, UP, Containers, Server, account
+
+ANNA = f"anna@{DOMAIN}"
+ACCOUNTS = {"postfix-accounts.cf": account(ANNA)}
+
+
+@pytest.fixture(scope="module")
+def checked(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server in which `dmsctl render --check` is asked about other files of the volume."""
+    server = containers.start({**ACCOUNTS, "postfix-main.cf": "# x\n"}, tmp_path_factory.mktemp("checks"))
+    yield server.wait_until_up()
+    server.remove()
+
+
+def check(server: Server, files: dict[str, str]) -> list[str]:
+    """Return the errors and warnings about these files of the volume, which are taken away again."""
+    for name, text in files.items():
+        (server.config / name).write_text(text)
+    lines = server.run("dmsctl", "render", "--check").output.splitlines()
+    for name in files:
+        (server.config / name).unlink()
+    return [line for line in lines if line.startswith(("error:", "warning:")) and "SSL_TYPE" not in line]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("# the limit\nsmtpd_recipient_limit = many\n", "error: postfix-main.cf:2: smtpd does not start with this: "),
+        ("limit = many\nqmgr_message_active_limit = $limit\n", "error: postfix-main.cf:2: qmgr does not start with"),
+        ("smtp_destination_concurrency_limit = few\n", "error: postfix-main.cf:1: qmgr does not start with this: "),
+        ("max_idle = soon\n", "error: postfix-main.cf:1: "),
+        ("smtp_tls_security_level = encrpt\n", "error: postfix-main.cf:1: "),
+        ("sender_canonical_maps = regexp:/etc/postfix/nowhere\n", "error: postfix-main.cf:1: sender_canonical_maps "),
+        ("mynetworks = 127.0.0.0/8 hash:/etc/postfix/nets\n", "error: postfix-main.cf:1: mynetworks cannot be used"),
+        ("transport_maps = proxy:texthash:/etc/postfix/no\n", "error: postfix-main.cf:1: transport_maps cannot be"),
+        ("virtual_alias_maps = unionmap:{ static:a, cidr:/etc/no }\n", "error: postfix-main.cf:1: virtual_alias_maps "),
+        ("transport_maps = mysql:/etc/postfix/no\n", "error: postfix-main.cf:1: transport_maps cannot be used"),
+        ("smtpd_recipient_restrictions = check_recipient_access hash:/etc/postfix/none, permit_mynetworks, reject\n",
+         "error: postfix-main.cf:1: smtpd_recipient_restrictions cannot be used"),
+        ("dms_smtpd_sender_restrictions = check_sender_access cidr:/etc/postfix/none\n",
+         "error: postfix-main.cf:1: dms_smtpd_sender_restrictions cannot be used"),
+        ("smtpd_recipient_restrictions = permit_mynetwork, reject\n",
+         "error: postfix-main.cf:1: smtpd_recipient_restrictions: permit_mynetwork is not a restriction"),
+        ("relayhost = [relay.test]587\n", "error: postfix-main.cf:1: relayhost: [relay.test]587 has 587 where"),
+        ("virtual_transport = lmpt:unix:/run/x\n", "error: postfix-main.cf:1: virtual_transport: master.cf has no "),
+        ("header_checks = pcre:/tmp/docker-mailserver/postfix-main.cf\n",
+         "warning: postfix-main.cf:1: pcre map /tmp/docker-mailserver/postfix-main.cf, line 1"),
+    ],
+)  # fmt: skip
+def test_a_line_with_which_a_daemon_of_postfix_cannot_work_is_named(checked: Server, text: str, said: str) -> None:
+    lines = check(checked, {"postfix-main.cf": text})
+    assert [line for line in lines if line.startswith(said)], lines
+    assert "aliases" not in "".join(lines)
+
+
+def test_all_lines_are_named_at_once_and_exceptions_in_master_cf_too(checked: Server) -> None:
+    lines = check(
+        checked,
+        {
+            "postfix-main.cf": "smtpd_recipient_limit = many\nmessage_size_limit = 1M\nmax_use = none\n",
+            "postfix-master.cf": "submission/inet/smtpd_hard_error_limit=few\nsmtp/unix/smtp_bind_address=nowhere\n",
+        },
+    )
+    for where in ("postfix-main.cf:1", "postfix-main.cf:2", "postfix-main.cf:3", "postfix-master.cf:1"):
+        assert [line for line in lines if line.startswith(f"error: {where}: ")], (where, lines)
+
+
+def test_lines_of_tables_that_postfix_cannot_use_are_named(checked: Server) -> None:
+    lines = check(
+        checked,
+        {
+            "postfix-regexp.cf": "# by pattern\n/^a(b@example\\.test$/ x@example.test\n/^ok@/ anna@example.test\n",
+            "postfix-relaymap.cf": "@example.test [relay.test]587\nno-at relay\n",
+        },
+    )
+    for said in (
+        "warning: postfix-regexp.cf:2: Postfix cannot read it, and ignores it: error in regex at offset",
+        "warning: postfix-relaymap.cf:2: no-at is not a sender, so the line is never used",
+        "error: postfix-relaymap.cf:1: [relay.test]587 has 587 where :port belongs",
+    ):
+        assert [line for line in lines if line.startswith(said)], (said, lines)
+
+
+def test_what_works_is_left_alone(checked: Server) -> None:
+    """Among it what a pasted main.cf of Debian has, and a table whose index dmsinit makes."""
+    text = (
+        "myorigin = /etc/mailname\nsmtp_destination_concurrency_limit = 2\nmax_idle = 10s\n"
+        "mynetworks = 127.0.0.0/8 hash:/tmp/docker-mailserver/nets\n"
+        "transport_maps = texthash:/tmp/docker-mailserver/nets, proxy:texthash:/etc/postfix/virtual\n"
+        "smtpd_recipient_restrictions = permit_sasl_authenticated, permit_mynetworks, reject_unauth_destination,\n"
+        "  check_client_access cidr:{ { 192.0.2.0/24 REJECT } }, reject_rbl_client zen.spamhaus.org, mine\n"
+        "smtpd_restriction_classes = mine\nmine = check_sender_access inline:{ { a@x.test = REJECT } }, permit\n"
+        "smtp_tls_policy_maps = inline:{ { x.test = encrypt } }\naddress_verify_map = btree:/var/mail-state/verify\n"
+    )
+    assert check(checked, {"postfix-main.cf": text, "nets": "192.0.2.0/24 OK\n"}) == []
+    assert checked.run("test", "-e", "/tmp/docker-mailserver/nets.db").code == 1, "a check has left an index"
+    assert checked.checked("sh", "-c", "ls /run/dmsinit | grep check- || true") == ""
+
+
+def test_an_apply_that_smtpd_cannot_read_is_refused_and_mail_goes_on(checked: Server) -> None:
+    before = checked.checked("cat", "/etc/postfix/main.cf")
+    (checked.config / "postfix-main.cf").write_text("smtpd_recipient_limit = many\n")
+    refused = checked.run("dmsctl", "apply")
+    assert refused.code == 1
+    assert "postfix-main.cf:1: smtpd does not start with this" in refused.output
+    assert checked.checked("cat", "/etc/postfix/main.cf") == before
+    (checked.config / "postfix-main.cf").write_text("smtpd_recipient_limit = 77\n")
+    checked.checked("dmsctl", "apply")
+    assert checked.checked("postconf", "-h", "smtpd_recipient_limit").strip() == "77"
+    checked.send(ANNA, "after the refusal", port=587, login=ANNA)
+    assert checked.receive(ANNA, "after the refusal")["From"] == ANNA
+
+
+def test_a_start_refuses_it_with_all_problems(start: Start) -> None:
+    server = start(
+        {**ACCOUNTS, "postfix-main.cf": "smtpd_recipient_limit = many\nmynetworks = hash:/etc/postfix/nets\n"}
+    )
+    assert server.wait_for_end() == 78
+    log = server.log()
+    assert "postfix-main.cf:1: smtpd does not start with this" in log
+    assert "postfix-main.cf:2: mynetworks cannot be used" in log
+    assert UP not in log
+
+
+def test_user_patches_may_provide_what_the_volume_names_and_an_index_is_made(start: Start) -> None:
+    server = start(
+        {
+            **ACCOUNTS,
+            "postfix-main.cf": "sender_canonical_maps = regexp:/etc/postfix/made\n"
+            "mynetworks = 127.0.0.0/8 hash:/tmp/docker-mailserver/nets\n",
+            "nets": "192.0.2.0/24 OK\n",
+            "user-patches.sh": "echo '/^x@x\\.test$/ y@x.test' > /etc/postfix/made\n",
+        }
+    ).wait_until_up()
+    assert "postfix-main.cf" not in server.log()
+    assert server.checked("postmap", "-q", "192.0.2.0/24", "hash:/tmp/docker-mailserver/nets").strip() == "OK"
+    server.send(ANNA, "by a table", port=587, login=ANNA)
+    assert server.receive(ANNA, "by a table")["From"] == ANNA
+
+
+def test_what_user_patches_did_not_provide_is_a_problem_of_the_volume(start: Start) -> None:
+    server = start(
+        {
+            **ACCOUNTS,
+            "postfix-main.cf": "sender_canonical_maps = regexp:/etc/postfix/made\n",
+            "user-patches.sh": "postconf 'smtpd_recipient_limit = many'\n"
+            "echo 'nosuch = 1' > /etc/dovecot/conf.d/99-x.conf\n",
+        }
+    )
+    assert server.wait_for_end() == 78
+    errors = [line for line in server.log().splitlines() if " ERROR " in line]
+    assert [line for line in errors if "postfix-main.cf:1: sender_canonical_maps cannot be used" in line], errors
+    assert [line for line in errors if "user-patches.sh: " in line and "smtpd_recipient_limit = many" in line], errors
+    assert [line for line in errors if "user-patches.sh: Dovecot cannot read its configuration" in line], errors
