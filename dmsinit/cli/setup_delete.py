@@ -1,5 +1,6 @@
 """`setup email del`: first the accounts, then the sessions of their users, then their mail: nothing comes back."""
 
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from dmsinit.volume import edit_accounts
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import lock_file
 from dmsinit.volume.mailbox import MailboxMissing, Removal
+from dmsinit.volume.names import is_login
 
 LOCK_NAME: Final = "delmailuser.lock"
 """The lock that other containers on the same volume know."""
 _SETTLE_SECONDS: Final = 5.0
 """A session that is told to end finishes its command first."""
 _PAUSE_SECONDS: Final = 0.05
+_MAIL_PATH: Final = re.compile(r"(?:^| )userdb_mail_path=(\S+)")
 
 
 @dataclass
@@ -26,6 +29,8 @@ class _Deletion:
     mailbox: Removal | None
     gone: bool = False
     complete: bool = True
+    elsewhere: str = ""
+    """Where its mail is, if the third column says so; that is for the administrator to delete."""
 
 
 def delete(session: Session, arguments: list[str]) -> int:
@@ -40,7 +45,8 @@ def delete(session: Session, arguments: list[str]) -> int:
             _remove_account(session, one)
     try:
         if any(one.gone for one in deletions) and session.take_effect():
-            _end_sessions([one.address for one in deletions if one.gone])
+            # Only logins: in other names, which nobody is logged in with, doveadm would see patterns.
+            _end_sessions([one.address for one in deletions if one.gone and is_login(one.address)])
     finally:
         for one in deletions:
             _remove_mail(session, one)
@@ -74,7 +80,9 @@ def _chosen(session: Session, given: str, delete_mail: bool | None) -> _Deletion
         if delete_mail is None:
             answer = session.ask(f"Delete the mailbox of {address} with all its mail too? [y/N] ")
             delete_mail = answer.strip().lower() in ("y", "yes")
-        return _Deletion(address, Removal(session.mail, address) if delete_mail else None)
+        found = _MAIL_PATH.search(edit_accounts.further_fields(session.config, address)) if delete_mail else None
+        removal = Removal(session.mail, address) if delete_mail else None
+        return _Deletion(address, removal, elsewhere=found[1] if found else "")
     except EditError as error:
         session.log.error(str(error))
         return None
@@ -106,6 +114,10 @@ def _remove_mail(session: Session, one: _Deletion) -> None:
     try:
         if one.mailbox.finish():
             session.log.info(f"the mailbox of {one.address} is deleted")
+        if one.elsewhere:
+            session.log.warn(
+                f"the mail of {one.address} in {one.elsewhere} (userdb_mail_path) is kept; delete it by hand"
+            )
     except EditError as error:
         session.log.error(str(error))
         one.complete = False

@@ -28,6 +28,8 @@ def add(session: Session, arguments: list[str]) -> int:
 def update(session: Session, arguments: list[str]) -> int:
     address = _address(session, arguments[0])
     edit_accounts.check_account(session.config, address)
+    if further := edit_accounts.further_fields(session.config, address):
+        session.log.warn(f"the third column of {address} is dropped; add it again by hand if it is needed: {further}")
     password = arguments[1] if len(arguments) > 1 else session.ask_password("password")
     edit_accounts.update_account(session.config, address, hash_password(password), session.log.info)
     session.take_effect()

@@ -6,6 +6,7 @@ file may be wrong: an edit does not need a valid volume.
 
 from pathlib import Path
 
+from dmsinit.base.dovecot_fields import translate
 from dmsinit.volume import files
 from dmsinit.volume.document import Document
 from dmsinit.volume.edit_aliases import alias_document, remove_recipient
@@ -74,6 +75,13 @@ def update_account(directory: Path, address: str, password_hash: str, tell: Tell
         document = account_document(directory)
         document.set(address, f"{address}|{password_hash}")
         document.save()
+
+
+def further_fields(directory: Path, address: str) -> str:
+    """Return the third column of an account, in the words of Dovecot 2.4; an empty string when there is none."""
+    found = account_document(directory).find(address)
+    extra = found[0].text.split("|", 2)[2:] if found else []
+    return translate(extra[0], address).text if extra else ""
 
 
 def remove_account(directory: Path, address: str, tell: Tell = unheard) -> None:

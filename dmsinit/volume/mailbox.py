@@ -14,6 +14,8 @@ from dmsinit.volume.names import is_mailbox
 
 _OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.lda-dupes")
 """What Dovecot keeps in a home, which was the mailbox itself until docker-mailserver v13."""
+_LONGEST_PART: Final = 200
+"""Characters of a name that fit into another one (NAME_MAX is 255 bytes)."""
 
 
 class MailboxMissing(EditError):
@@ -32,7 +34,7 @@ class Removal:
         self._root = root
         self._path = mailbox_path(root, address)
         # It stays on its file system; no login holds a blank.
-        self._aside = f". deleted {self._path.name} {secrets.token_hex(4)}"
+        self._aside = f". deleted {self._path.name[:_LONGEST_PART]} {secrets.token_hex(4)}"
         self._moved = False
 
     def begin(self) -> None:

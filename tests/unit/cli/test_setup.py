@@ -231,6 +231,19 @@ def test_nobody_waits_for_a_person_who_is_asked(run: Run, tmp_path: Path, monkey
     assert asked == [[], []]
 
 
+def test_what_the_third_column_says_is_not_lost_without_a_word(run: Run, tmp_path: Path) -> None:
+    make_mailboxes(tmp_path)
+    (tmp_path / "config").mkdir()
+    accounts = tmp_path / "config" / "postfix-accounts.cf"
+    accounts.write_text(f"a@d.test|{HASH}|userdb_mail=maildir:/srv/%n\nax@d.test|{HASH}|userdb_mail_path=/x\n")
+    assert "the mail of a@d.test in /srv/a (userdb_mail_path) is kept" in run("email", "del", "-y", "a@d.test")[2]
+    code, _, errors = run("email", "update", "ax@d.test", "new")
+    assert code == 0
+    assert "the third column of ax@d.test is dropped; add it again by hand" in errors
+    assert "userdb_mail_path=/x" in errors
+    assert "secrethash" not in errors
+
+
 def test_deleting_where_there_is_nothing(run: Run, tmp_path: Path) -> None:
     assert run("email", "del", "-y", "a@d.test") == (0, "", "")
     run("email", "add", "a@d.test", "x")
