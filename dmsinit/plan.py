@@ -50,13 +50,15 @@ class Health(Record, frozen=True):
     """Asked for ever once ready; after `failures` failures in a row the service is restarted (`probe-failed`).
 
     Failures count while it does nothing. One that gives no answer because it is at work is `busy`, and is restarted
-    after `busy_timeout_seconds` of silence.
+    after `busy_timeout_seconds` of silence. `asks` names services whose answers it waits for at its work: while they
+    are at work, it is.
     """
 
     probe: Probe
     interval_seconds: float = 15.0
     failures: int = 3
     busy_timeout_seconds: float = 900.0
+    asks: tuple[str, ...] = ()
 
 
 class Restart(Record, frozen=True):
@@ -242,6 +244,9 @@ def dependencies(service: Service) -> tuple[str, ...]:
 
 
 def _check_names(service: Service, known: Mapping[str, Service]) -> None:
+    for name in service.health.asks if service.health is not None else ():
+        if name not in known:
+            raise PlanError(f"service {service.name} asks {name}, which does not exist")
     for kind in ("requires", "wants", "after", "pauses_for"):
         for name in getattr(service, kind):
             if name not in known:

@@ -131,7 +131,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     },
     "needs": {"files": texts, "why": text},
     "ready": _PROBE,
-    "health": {**_PROBE, "interval": duration, "failures": whole, "busy_timeout": duration},
+    "health": {**_PROBE, "interval": duration, "failures": whole, "busy_timeout": duration, "asks": texts},
     "restart": {
         "policy": one_of("always", "on-failure", "never"), "delay": duration, "max_delay": duration,
         "reset_after": duration, "give_up": give_up,
@@ -158,7 +158,7 @@ def build(name: str, values: dict[str, Any]) -> Service:
     if (health := values.pop("health", None)) is not None:
         timing = {
             "interval_seconds": health.get("interval"), "failures": health.get("failures"),
-            "busy_timeout_seconds": health.get("busy_timeout"),
+            "busy_timeout_seconds": health.get("busy_timeout"), "asks": health.get("asks"),
         }  # fmt: skip
         parts["health"] = Health(probe=_probe(health, timeout=health.get("timeout")), **_given(timing))
     if (needs := values.pop("needs", None)) is not None:

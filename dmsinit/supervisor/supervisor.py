@@ -145,6 +145,7 @@ class Supervisor:
         """Forget a service that is down, with all that was open for it."""
         self._lives.pop(unit.name).cancel()
         del self.units[unit.name]
+        self.world.looks.pop(unit.name, None)
         unit.tree.output.close()
         unit.notices.close()
         unit.changed.fire()

@@ -59,6 +59,7 @@ class Unit:
         self.tree = Tree(service, world)
 
         self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
+        world.looks[service.name] = self.tree.members
         self.ownership = Ownership(service.name, world, self.tree)
         self.answers = Answers(world, self.notices, self.look, self.ownership.problem)
         self.moved = moved
@@ -178,8 +179,11 @@ class Unit:
         return told
 
     def look(self) -> Sample:
-        """Return what its processes have done so far."""
-        return sample(self.tree.members(), self.world.clock())
+        """Return what its processes have done so far, and those of the services that it waits for at its work."""
+        asks = self.service.health.asks if self.service.health is not None else ()
+        looks = [self.world.looks[name] for name in asks if name in self.world.looks]
+        others = [process for look in looks for process in look()]
+        return sample([*self.tree.members(), *others], self.world.clock())
 
     # Transitions
 

@@ -21,7 +21,7 @@ from dmsinit.supervisor.events import Events
 from dmsinit.supervisor.lag import Lag
 from dmsinit.supervisor.oom import OomKills
 from dmsinit.supervisor.output import Output
-from dmsinit.supervisor.proctree import Snapshot, members
+from dmsinit.supervisor.proctree import Process, Snapshot, members
 from dmsinit.supervisor.pulse import Pulse
 
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS})
@@ -47,6 +47,8 @@ class World:
     oom: OomKills = field(default_factory=OomKills)
     clock: Callable[[], float] = time.monotonic
     lag: Lag = field(default_factory=Lag)
+    looks: dict[str, Callable[[], Sequence[Process]]] = field(default_factory=dict)
+    """How to find the processes of each service."""
     claims: dict[str, set[Listener]] = field(default_factory=dict)
     """The listening sockets that each service was found to have."""
     up: bool = False

@@ -6,6 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from dmsinit.plan import Health, Probe, Readiness, Service
@@ -143,3 +144,18 @@ async def test_an_answer_that_is_wrong_is_no_work(bench: Bench, tmp_path: Path) 
     await bench.run(Service(name="worker", command=command, ready=ready, health=service.health))
     await bench.until("worker", State.STOPPING)
     assert "greeted with" in bench.supervisor.unit("worker").detail
+
+
+async def test_one_that_waits_for_another_at_work_is_busy(bench: Bench, tmp_path: Path) -> None:
+    waits = worker(tmp_path, "ticks")
+    assert waits.health is not None
+    waits = msgspec.structs.replace(waits, health=msgspec.structs.replace(waits.health, asks=("scanner", "nobody")))
+    scanner = Service(name="scanner", command=("sh", "-c", "while :; do :; done"))
+    await bench.run(waits, scanner)
+    await bench.until("worker", State.READY)
+    pid = bench.pid("worker")
+    os.kill(pid, signal.SIGUSR1)
+    await bench.until("worker", State.BUSY)
+    os.kill(bench.pid("scanner"), signal.SIGSTOP)  # nobody is at work any longer
+    await bench.until("worker", State.READY, and_=lambda: bench.pid("worker") != pid)
+    os.kill(bench.pid("scanner"), signal.SIGCONT)
