@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+IN_ATTRIB: Final = 0x004
 IN_CLOSE_WRITE: Final = 0x008
 IN_MOVED_FROM: Final = 0x040
 IN_MOVED_TO: Final = 0x080
@@ -26,6 +27,8 @@ IN_ONLYDIR: Final = 0x01000000
 IN_MASK_ADD: Final = 0x20000000
 
 _CHANGES: Final = IN_CLOSE_WRITE | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE
+_OF_A_FILE: Final = IN_CLOSE_WRITE | IN_ATTRIB
+"""IN_ATTRIB: also that a file that is mounted by itself was replaced outside, and has no name any more."""
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
 """What was there a moment ago: the watch on the directory above reports what comes next."""
 
@@ -73,7 +76,7 @@ def add(instance: int, paths: Iterable[str]) -> tuple[list[Watch], int]:
     for directory, names in directories.items():
         descriptor = _add(instance, directory, _CHANGES | IN_ONLYDIR)
         watches.append(Watch(descriptor, directory, None if names is None else frozenset(names)))
-    watches += [Watch(_add(instance, path, IN_CLOSE_WRITE), path, frozenset({""})) for path in files]
+    watches += [Watch(_add(instance, path, _OF_A_FILE), path, frozenset({""})) for path in files]
     for watch in watches:
         if watch.descriptor < 0 and -watch.descriptor not in _GONE:
             failure = -watch.descriptor

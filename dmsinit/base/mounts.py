@@ -1,6 +1,7 @@
 """Which file system a path is on: /proc/self/mountinfo (proc_pid_mountinfo(5)), which is read without touching it."""
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -36,3 +37,18 @@ def remote(path: str, mounts: Mapping[str, str]) -> str:
 def may_hang(path: str) -> bool:
     """Return whether looking at a path may block for ever, because whoever serves its file system is gone."""
     return bool(remote(os.path.normpath(path), parse(Path(MOUNTINFO).read_text(errors="surrogateescape"))))
+
+
+def replaced(place: str, mounts: Mapping[str, str]) -> bool:
+    """Return whether a file is mounted by itself and was replaced where it comes from: here the old one stays.
+
+    Whoever replaces a file (most editors, `git pull`) leaves the mounted one without a name (link count 0). What is
+    written into it is lost with the container. May block where `may_hang` holds.
+    """
+    if place not in mounts:
+        return False
+    try:
+        status = os.stat(place)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import networks, tls, watched
+from dmsinit.render import ldap_file, mounted, networks, tls, watched
 from dmsinit.render.elsewhere import assumed_name, excuse_certificates
 from dmsinit.render.fetchmail import Servers, servers_of
 from dmsinit.render.host import Host, nameservers, qualified_name
@@ -96,6 +96,7 @@ def gather(
     name, assumptions = qualified_name(root), list[Problem]()
     if elsewhere:
         name, assumptions = assumed_name(name, environ)
+    environ, told_of_file = ldap_file.with_file(environ, root)
     try:
         loaded = load(environ, fqdn=name)
     except SettingsRefused as refused:
@@ -105,7 +106,7 @@ def gather(
             fqdn_missing=refused.fqdn_missing,
         ) from refused  # fmt: skip
     settings = loaded.settings
-    warnings = [*assumptions, *loaded.warnings]
+    warnings = [*assumptions, *loaded.warnings, *told_of_file]
     found = networks.find(
         settings.permit_docker, settings.network_interface,
         asked_for=loaded.sources.get("NETWORK_INTERFACE", "default") != "default",
@@ -133,6 +134,7 @@ def gather(
     if settings.smtp_only and volume.accounts and not settings.postfix_dagent:
         warnings.append(_nobody_stores(volume))
     warnings += _relays_without_login(settings, volume)
+    warnings += [*mounted.stale(root), *mounted.directories(root)]
     warnings += [*volume.warnings, *findings.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
@@ -191,4 +193,4 @@ def _overrides(root: Root) -> frozenset[str]:
                     found.update(f"{entry.name}/{name}" for name in root.listing(f"{VOLUME}/{entry.name}"))
     except OSError:
         return frozenset()
-    return frozenset(found)
+    return frozenset(found) - frozenset(mounted.misplaced(root))

@@ -21,7 +21,9 @@ from dmsinit.render import (
     certificate,
     dovecot23,
     journal,
+    ldap_file,
     manifest,
+    mounted,
     overrides,
     prepare,
     previous,
@@ -128,6 +130,8 @@ class Run:
             inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK, watch=self._have_watched)
         self._log.set_level(inputs.settings.log_level)
         if self._mode is Mode.DETECT and not self._detected(inputs):
+            self._voice.keep()
+            self._voice.warn(mounted.stale(self._root))
             self._report.say("unchanged")
             return EX_OK
         if self._mode is Mode.BOOT and inputs.settings.enable_quotas and create_empty(Path(self._root(VOLUME)), QUOTAS):
@@ -153,11 +157,12 @@ class Run:
     def _settings(self) -> int:
         """Print the settings in force as JSON, for people's tools."""
         try:
-            loaded = load(self._environ, fqdn=assumed_name(qualified_name(self._root), self._environ)[0])
+            environ, _ = ldap_file.with_file(self._environ, self._root)
+            loaded = load(environ, fqdn=assumed_name(qualified_name(self._root), self._environ)[0])
         except SettingsRefused as refused:
             self._voice.warn(refused.warnings)
             return self._refuse(refused.problems)
-        sys.stdout.buffer.write(msgspec.json.encode(effective(loaded, self._environ)) + b"\n")
+        sys.stdout.buffer.write(msgspec.json.encode(effective(loaded, environ)) + b"\n")
         return EX_OK
 
     def _detected(self, inputs: Inputs) -> bool:

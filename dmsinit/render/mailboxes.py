@@ -27,11 +27,28 @@ def home_below(mailbox_format: str) -> str:
     return "/home" if mailbox_format == "maildir" else ""
 
 
-class Refusals:
-    """What could not be done for single accounts, which keeps nobody else's from being done: one warning a domain."""
+class Report:
+    """What is worth telling of single accounts.
 
-    def __init__(self) -> None:
-        self.warnings: dict[str, Problem] = {}
+    What cannot be done for one keeps nobody else's from being done, and is told once for each domain.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._prefix = root.prefix
+        self._refused: dict[str, Problem] = {}
+        self._moved: list[Problem] = []
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What was refused, and where scripts went: of many the first."""
+        left = len(self._moved) - _MOST_TOLD
+        more = [Problem(MAIL, f"scripts of {left} more mailboxes were moved like these")] if left > 0 else []
+        return [*self._refused.values(), *self._moved[:_MOST_TOLD], *more]
+
+    def moved(self, source: str, target: str) -> None:
+        """Take note of a user's script that was moved into the home of today."""
+        cause = f"was moved to {target.removeprefix(self._prefix)}, where Dovecot looks for it"
+        self._moved.append(Problem(source.removeprefix(self._prefix), cause))
 
     @contextmanager
     def of(self, account: Account) -> Iterator[None]:
@@ -41,7 +58,7 @@ class Refusals:
         except OSError as error:
             cause = f"a mailbox cannot be made: {error.strerror} ({error.filename})"
             remedy = "make the mail volume writable for the vmail user"
-            self.warnings.setdefault(account.domain, Problem(f"{MAIL}/{account.domain}", cause, remedy))
+            self._refused.setdefault(account.domain, Problem(f"{MAIL}/{account.domain}", cause, remedy))
 
 
 def create(
@@ -50,7 +67,7 @@ def create(
     gid: int,
     root: Root,
     below: str = "/home",
-    refusals: Refusals | None = None,
+    report: Report | None = None,
     most: int = MOST_AT_ONCE,
 ) -> int:
     """Make the home of each account, `below` its mailbox, where it is missing; return how many were made.
@@ -60,7 +77,7 @@ def create(
     a start left. All is done with the rights of the vmail user, who can put links anywhere in /var/mail.
     """
     made, base = 0, root(MAIL)
-    refusals = refusals or Refusals()
+    report = report or Report(root)
     with _as_vmail(uid, gid, root):
         for account in accounts:
             domain = f"{base}/{account.domain}"
@@ -68,8 +85,8 @@ def create(
                 continue
             # An older layout has a mailbox and no home: users' scripts move there before mail comes.
             if made < most or os.path.isdir(f"{domain}/{account.local_part}"):
-                with refusals.of(account):
-                    made += make_mailbox(domain, account.local_part, below)
+                with report.of(account):
+                    made += make_mailbox(domain, account.local_part, below, report.moved)
     return made
 
 
@@ -86,15 +103,15 @@ def install_scripts(
     gid: int,
     root: Root,
     below: str = "/home",
-    refusals: Refusals | None = None,
+    report: Report | None = None,
 ) -> list[str]:
     """Copy `<address>.dovecot.sieve` from the config volume to each account's home, where it differs; return paths."""
     changed = []
-    refusals = refusals or Refusals()
+    report = report or Report(root)
     for account in accounts:
         content = root.read(f"{VOLUME}/{account.address}{_SCRIPT}") or b""
         home = f"{MAIL}/{account.domain}/{account.local_part}{below}"
-        with refusals.of(account), _as_vmail(uid, gid, root), _opened(root(home)) as directory:
+        with report.of(account), _as_vmail(uid, gid, root), _opened(root(home)) as directory:
             if _install_script(directory, content):
                 changed.append(f"{home}/{_SCRIPT}")
     return changed

@@ -59,10 +59,10 @@ def _make_mailboxes(inputs: Inputs, root: Root) -> list[Problem]:
     if settings.account_provisioner != "FILE" or settings.smtp_only:
         return []
     ids = settings.dms_vmail_uid, settings.dms_vmail_gid
-    below, refusals = mailboxes.home_below(settings.dovecot_mailbox_format), mailboxes.Refusals()
+    below, report = mailboxes.home_below(settings.dovecot_mailbox_format), mailboxes.Report(root)
     scripted = mailboxes.with_scripts(inputs.volume.accounts, inputs.overrides)
-    mailboxes.create(scripted, *ids, root, below, refusals, most=len(scripted))
+    mailboxes.create(scripted, *ids, root, below, report, most=len(scripted))
     # New accounts come last in the file.
-    mailboxes.create(reversed(inputs.volume.accounts), *ids, root, below, refusals)
-    mailboxes.install_scripts(scripted, *ids, root, below, refusals)
-    return list(refusals.warnings.values())
+    mailboxes.create(reversed(inputs.volume.accounts), *ids, root, below, report)
+    mailboxes.install_scripts(scripted, *ids, root, below, report)
+    return report.warnings

@@ -52,6 +52,10 @@ class Voice:
             if self._mode not in _PREVIEWS and new:
                 (self._log.error if isinstance(warning, Severe) else self._log.warn)(text)
 
+    def keep(self) -> None:
+        """Let everything that the last run told hold: this run does not look at it again."""
+        self._told |= dict.fromkeys(self._known)
+
     def note(self, notes: Iterable[str]) -> None:
         """Tell what is good to know, at a start."""
         for text in notes:

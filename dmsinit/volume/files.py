@@ -64,7 +64,7 @@ def load(directory: Path, name: str, findings: Findings) -> list[Line] | None:
         return None
     except IsADirectoryError:
         remedy = "remove it, and create the file before it is mounted (an engine makes a directory of a missing file)"
-        findings.error(name, 0, "is a directory where a file is expected", remedy)
+        findings.warn(name, 0, "is a directory where a file belongs; it is ignored", remedy)
         return None
     except OSError as error:
         findings.error(name, 0, f"cannot be read: {error.strerror}", "make it readable for root in the container")

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,8 @@ _OF_THE_HOME: Final = (".dovecot.sieve", ".dovecot.svbin", "sieve", ".dovecot.ld
 """What Dovecot keeps in a home, which was the mailbox itself until docker-mailserver v13."""
 _LONGEST_PART: Final = 200
 """Characters of a name that fit into another one (NAME_MAX is 255 bytes)."""
+
+_SCRIPTS: Final = (".dovecot.sieve", "sieve")
 
 
 class MailboxMissing(EditError):
@@ -95,7 +97,15 @@ def mailbox_path(root: Path, address: str) -> Path:
     return root / domain / local_part
 
 
-def make_mailbox(domain: str, local_part: str, below: str = "/home") -> bool:
+Moved = Callable[[str, str], None]
+"""Hears from where to where a user's script was moved."""
+
+
+def unheard(_: str, __: str) -> None:
+    """Tell nobody."""
+
+
+def make_mailbox(domain: str, local_part: str, below: str = "/home", moved: Moved = unheard) -> bool:
     """Make a mailbox in a domain's directory, with the home `below` it, where it is missing; return whether it was.
 
     To be called with the rights of the vmail user: links are followed. Others may be at it as well. Raises OSError.
@@ -103,18 +113,20 @@ def make_mailbox(domain: str, local_part: str, below: str = "/home") -> bool:
     mailbox = f"{domain}/{local_part}"
     if os.path.isdir(mailbox + below):
         if not below and os.path.isdir(f"{mailbox}/home"):
-            _bring(f"{mailbox}/home", mailbox)
+            _bring(f"{mailbox}/home", mailbox, moved)
         return False
     for directory in dict.fromkeys((domain, mailbox, mailbox + below)):
         with suppress(FileExistsError):
             os.mkdir(directory, 0o700)
     if below:
-        _bring(mailbox, mailbox + below)
+        _bring(mailbox, mailbox + below, moved)
     return True
 
 
-def _bring(former: str, home: str) -> None:
+def _bring(former: str, home: str, moved: Moved) -> None:
     """Move a user's own scripts from a former home into the one of today: else they would rest unseen."""
     for name in _OF_THE_HOME:
         if os.path.lexists(f"{former}/{name}") and not os.path.lexists(f"{home}/{name}"):
             os.rename(f"{former}/{name}", f"{home}/{name}")
+            if name in _SCRIPTS:
+                moved(f"{former}/{name}", f"{home}/{name}")

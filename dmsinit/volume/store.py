@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from dmsinit.base.beneath import Directory, behind, owner_of
+from dmsinit.base.mounts import MOUNTINFO, parse, replaced
 from dmsinit.volume.errors import EditError
 
 _IS_MOUNTED: Final = (errno.EBUSY, errno.EXDEV)
@@ -40,6 +41,11 @@ def replace(path: Path, data: bytes, *, new_mode: int, volume: Path | None = Non
     try:
         with behind(str(path), owner_of(str(volume or path.parent))) as (directory, name):
             before = directory.status(name)
+            if replaced(directory.place(name), parse(Path(MOUNTINFO).read_text(errors="surrogateescape"))):
+                raise EditError(
+                    f"cannot change {path}: it is mounted by itself and was replaced on the host since; a change would "
+                    "be lost; recreate the container, and mount the directory instead of single files"
+                )
             if not _replace_by_rename(directory, name, data, before, new_mode):
                 _overwrite(directory, name, data)
     except OSError as error:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from dmsinit.helpers.mailboxes import make
-from dmsinit.render.mailboxes import OwnershipCheck, Refusals, create, home_below, install_scripts, with_scripts
+from dmsinit.render.mailboxes import OwnershipCheck, Report, create, home_below, install_scripts, with_scripts
 from dmsinit.volume import Account
 
 from .conftest import System
@@ -109,10 +109,23 @@ def test_what_is_left_is_made_by_the_service(system: System) -> None:
 def test_one_mailbox_that_cannot_be_made_keeps_nobody_elses(system: System) -> None:
     system.write("/var/mail/lake.test", "a file where a directory belongs")
     system.volume("anna@hill.test.dovecot.sieve", "keep;\n")
-    refusals = Refusals()
+    report = Report(system.root)
     accounts = [Account(f"{name}@{domain}.test", "x") for domain in ("lake", "hill") for name in ("anna", "bob")]
-    assert create(accounts, *IDS, system.root, refusals=refusals) == 2
-    assert [problem.where for problem in refusals.warnings.values()] == ["/var/mail/lake.test"]
+    assert create(accounts, *IDS, system.root, report=report) == 2
+    assert [problem.where for problem in report.warnings] == ["/var/mail/lake.test"]
+
+
+def test_scripts_that_moved_are_told_with_both_paths(system: System) -> None:
+    accounts = [Account(f"user{number}@hill.test", "x") for number in range(12)]
+    for account in accounts:
+        system.write(f"/var/mail/hill.test/{account.local_part}/.dovecot.sieve", "discard;\n")
+    report = Report(system.root)
+    create(accounts, *IDS, system.root, report=report)
+    assert str(report.warnings[0]) == (
+        "/var/mail/hill.test/user0/.dovecot.sieve: was moved to /var/mail/hill.test/user0/home/.dovecot.sieve, "
+        "where Dovecot looks for it"
+    )
+    assert str(report.warnings[-1]) == "/var/mail: scripts of 2 more mailboxes were moved like these"
 
 
 @pytest.mark.parametrize("target", ["../elsewhere", "/absent/own.sieve", "sieve"])

@@ -226,9 +226,11 @@ def test_a_line_that_is_not_text_is_skipped_and_damages_no_other(tmp_path: Path)
     assert all(isinstance(warning, Severe) for warning in volume.warnings)
 
 
-def test_a_directory_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_a_file_is_ignored_with_a_warning(tmp_path: Path) -> None:
     (tmp_path / "postfix-virtual.cf").mkdir()
-    assert errors_of(tmp_path)[0].startswith("postfix-virtual.cf: is a directory where a file is expected")
+    volume = read(tmp_path)
+    assert volume.aliases == ()
+    assert str(volume.warnings[0]).startswith("postfix-virtual.cf: is a directory where a file belongs; it is ignored")
 
 
 @given(
