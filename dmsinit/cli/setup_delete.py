@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.cli.setup_session import Refused, Session
-from dmsinit.volume import edit_accounts
+from dmsinit.volume import edit_accounts, read, reliance
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import lock_file
 from dmsinit.volume.mailbox import MailboxMissing, Removal
@@ -43,6 +43,7 @@ def delete(session: Session, arguments: list[str]) -> int:
     with lock_file(session.config, LOCK_NAME, session.log.warn):
         for one in deletions:
             _remove_account(session, one)
+    _warn_of_unreachable(session, [one.address for one in deletions if one.gone])
     try:
         if any(one.gone for one in deletions) and session.take_effect():
             # Only logins: in other names, which nobody is logged in with, doveadm would see patterns.
@@ -106,6 +107,18 @@ def _remove_account(session: Session, one: _Deletion) -> None:
         return
     one.gone = True
     session.log.info(f"the account {one.address} is deleted")
+
+
+def _warn_of_unreachable(session: Session, deleted: list[str]) -> None:
+    """Say so when nobody is left at an address that the server writes to."""
+    settings = {name: session.setting(name, "") for name in reliance.VARIABLES}
+    relied = {name: address for name, address in reliance.relied_on(settings).items() if address.lower() in deleted}
+    if not relied:
+        return
+    domains = [address.rpartition("@")[2] for address in deleted]
+    for name, address in reliance.unreachable(relied, read(session.config), "", ours=domains).items():
+        what = f"{name} is {address}, which has no mailbox or alias any more"
+        session.log.warn(f"{what}; run: setup alias add {address} ADDRESS")
 
 
 def _remove_mail(session: Session, one: _Deletion) -> None:

@@ -17,7 +17,7 @@ from dmsinit.render.sieve import Programs, programs
 from dmsinit.render.texts import Findings
 from dmsinit.render.tls import Choice
 from dmsinit.settings import Settings, SettingsRefused, load
-from dmsinit.volume import Volume, read
+from dmsinit.volume import Volume, read, reliance
 
 GENERATED: Final = "dmsinit writes this file; changes to it by hand last until the container is started again."
 
@@ -52,6 +52,10 @@ class Inputs:
         settings = self.settings
         return settings.account_provisioner == "FILE" and not settings.smtp_only and not self.volume.accounts
 
+    @property
+    def _relied(self) -> tuple[Volume, str, str]:
+        return self.volume, self.settings.postmaster_address, self.host.fqdn
+
     def context(self) -> dict[str, Any]:
         """Return what templates see."""
         return {
@@ -62,6 +66,9 @@ class Inputs:
             "networks": self.networks.trusted,
             "permitted_networks": self.networks.permitted,
             "nameservers": self.nameservers,
+            "standard_aliases": reliance.standard_aliases(*self._relied),
+            "standard_names": reliance.standard_local_names(*self._relied),
+            "local_names": reliance.local_names(self.volume),
             "release": self.settings.dms_release,
             "overrides": self.overrides,
             "fetchmail_servers": len(self.fetchmail.entries),
@@ -135,6 +142,7 @@ def gather(
         warnings.append(_nobody_stores(volume))
     warnings += _relays_without_login(settings, volume)
     warnings += [*mounted.stale(root), *mounted.directories(root)]
+    warnings += _nobody_reads(settings, volume)
     warnings += [*volume.warnings, *findings.warnings, *found.warnings, *certificate.warnings]
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
@@ -155,6 +163,22 @@ def _nobody_stores(volume: Volume) -> Problem:
     cause = f"nobody stores mail here, but postfix-accounts.cf makes {domains} ours: mail to its accounts comes back"
     remedy = "remove the accounts, or say in POSTFIX_DAGENT or postfix-main.cf (virtual_transport) who takes that mail"
     return Problem("SMTP_ONLY=1", cause, remedy)
+
+
+def _nobody_reads(settings: Settings, volume: Volume) -> list[Problem]:
+    """Return warnings about addresses that the server relies on, and about aliases that lead nowhere."""
+    if settings.account_provisioner != "FILE":
+        return []
+    found = []
+    if volume.accounts:
+        relied = reliance.unreachable(reliance.relied_on(settings.effective()), volume, settings.fqdn)
+        for name, address in relied.items():
+            cause = f"{address} has neither a mailbox nor an alias, so that what the server sends there is lost"
+            found.append(Problem(name, cause, f"run: setup alias add {address} ADDRESS, or set {name}"))
+    for loop in reliance.loops(volume.aliases):
+        cause = f"aliases lead in a circle ({' → '.join(loop)}): mail to them is deferred and comes back"
+        found.append(Problem("postfix-virtual.cf", cause, "let one of them end at a mailbox"))
+    return found
 
 
 def _relays_without_login(settings: Settings, volume: Volume) -> list[Problem]:

@@ -200,8 +200,21 @@ def _main_cf(stage: Stage, root: Root, findings: Findings) -> None:
         findings.problems.append(Problem(f"postfix-main.cf:{first}", cause, "remove the blanks at its beginning"))
         return
     merged = maincf.merge(base.content.decode("utf-8", "surrogateescape"), text)
-    file = stage.add(base.path, merged.text, owner=base.owner, group=base.group, mode=base.mode)
+    content = _checked_at_submission(merged)
+    file = stage.add(base.path, content, owner=base.owner, group=base.group, mode=base.mode)
     file.origin = Origin(merged.first_line, "postfix-main.cf")
+
+
+def _checked_at_submission(merged: maincf.Merged) -> str:
+    """Let a user's checks of parts' headers hold for what users submit, whose own rules are for the top."""
+    text = merged.text
+    lines = text.split("\n")
+    for name in ("mime_header_checks", "nested_header_checks"):
+        if name in merged.names:
+            first = merged.first_line + merged.names[name] - 2
+            value = " ".join(lines[number].strip() for number in maincf.parameters_of(lines, first))
+            text = text.replace(f"\nsender_{name} =\n", f"\nsender_{name} = {value.partition('=')[2].strip()}\n", 1)
+    return text
 
 
 def _trusted_hosts(stage: Stage, inputs: Inputs) -> None:

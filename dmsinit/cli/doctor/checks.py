@@ -121,6 +121,14 @@ def configuration(facts: Facts) -> Iterator[Finding]:
         yield Finding("ok", "config", f"the volume can be read; {count} domain{'s' * (count != 1)}")
 
 
+def addresses(facts: Facts) -> Iterator[Finding]:
+    """Somebody reads what the server itself sends."""
+    for name, address in facts.unreachable_addresses.items():
+        what = f"{address} ({name}) has neither a mailbox nor an alias"
+        why = "mail to postmaster and abuse is refused, and what the server reports is lost"
+        yield Finding("warn", "addresses", what, why, f"run: setup alias add {address} ADDRESS, or set {name}")
+
+
 def space(facts: Facts) -> Iterator[Finding]:
     """The volumes are mounted and have room."""
     for one in facts.spaces:
@@ -212,5 +220,5 @@ def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
-    services, ports, certificate, configuration, space, memory, clock, relaying, *checks_dns.CHECKS,
+    services, ports, certificate, configuration, addresses, space, memory, clock, relaying, *checks_dns.CHECKS,
 )  # fmt: skip

@@ -107,6 +107,8 @@ class Facts:
     certificates: tuple[Certificate, ...] = ()
     volume_problems: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    unreachable_addresses: Mapping[str, str] = field(default_factory=dict)
+    """Addresses that the server writes to and that nobody reads, by the variable that names them."""
     spaces: tuple[Space, ...] = ()
     memory_limit: float = math.inf
     mynetworks: str | None = None

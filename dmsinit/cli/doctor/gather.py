@@ -19,7 +19,7 @@ from dmsinit.cli.doctor import keys, names, ports
 from dmsinit.cli.doctor.facts import Facts, Space
 from dmsinit.control.client import Unreachable, request
 from dmsinit.problem import ProblemsFound
-from dmsinit.volume import read
+from dmsinit.volume import read, reliance
 
 CONFIG: Final = "/tmp/docker-mailserver"  # noqa: S108 - the contract's mount point
 VOLUMES: Final = (CONFIG, "/var/mail", "/var/mail-state", "/var/log/mail")
@@ -36,14 +36,15 @@ async def gather() -> Facts:
     settings = _settings()
     fqdn = str(status["fqdn"]) if status else _full_name()
     problems, domains = _volume()
+    unread = _unread(settings, fqdn)
     found = keys.keys(settings)
     (listening, certificates), answers = await asyncio.gather(
         ports.look(settings), names.look_up(fqdn, domains, [(key.domain, key.selector) for key in found])
     )
     return Facts(
         now=time.time(), fqdn=fqdn, settings=settings, status=status, unreachable=unreachable, ports=listening,
-        certificates=certificates, volume_problems=problems, domains=domains, spaces=_spaces(),
-        memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
+        certificates=certificates, volume_problems=problems, domains=domains, unreachable_addresses=unread,
+        spaces=_spaces(), memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
         relay_restrictions=_postconf("smtpd_relay_restrictions", "smtpd_recipient_restrictions") or "",
         clock_synchronised=_clock(), built=os.stat(dmsinit.__file__).st_mtime, keys=found, names=answers,
     )  # fmt: skip
@@ -85,6 +86,17 @@ def _volume() -> tuple[tuple[str, ...], tuple[str, ...]]:
     except ProblemsFound as found:
         return tuple(map(str, found.problems)), _domains(())
     return (), _domains(volume.domains)
+
+
+def _unread(settings: Mapping[str, str], fqdn: str) -> Mapping[str, str]:
+    """Return addresses that the server writes to and nobody reads."""
+    if settings.get("ACCOUNT_PROVISIONER", "FILE") != "FILE":
+        return {}
+    try:
+        volume = read(Path(CONFIG))
+    except (ProblemsFound, OSError):
+        return {}
+    return reliance.unreachable(reliance.relied_on(settings), volume, fqdn) if volume.accounts else {}
 
 
 def _domains(otherwise: tuple[str, ...]) -> tuple[str, ...]:

@@ -103,9 +103,9 @@ class System:
         templates = Templates(self.root("/usr/share/dmsinit/templates"), self._compiled, inputs.context())
         stage, findings = build.build(inputs, templates, self.root)
         assert findings.problems == []
-        planned = services.load(
-            self.root, templates, {**inputs.context(), **Configured(self.root).names(), "mail_log_offset": 1000}
-        )
+        # Not `smtp_at` itself, which asks postconf(1): tests/image/test_listeners.py has it.
+        asks = {**Configured(self.root).names(), "smtp_at": "unix:/var/spool/postfix/public/{}".format}
+        planned = services.load(self.root, templates, {**inputs.context(), **asks, "mail_log_offset": 1000})
         return Rendered(stage.files, stage.directories, {service.name: service for service in planned})
 
 

@@ -81,7 +81,11 @@ DEFAULTS = {
     "policyd-spf_time_limit": "3600",
     "content_filter": "smtp-amavis:[127.0.0.1]:10024",
     "header_checks": "pcre:/etc/postfix/maps/header_checks.pcre",
-    "smtp_header_checks": "pcre:/etc/postfix/maps/sender_header_filter.pcre",
+    "smtp_header_checks": "pcre:/etc/postfix/maps/internal_headers.pcre",
+    "sender_mime_header_checks": "",
+    "sender_nested_header_checks": "",
+    "internal_mail_filter_classes": "bounce",
+    "local_recipient_maps": "texthash:/etc/postfix/local_recipients",
     # SSL_TYPE is empty: TLS is offered and not required.
     "smtpd_tls_security_level": "may",
     "smtp_tls_security_level": "may",
@@ -218,7 +222,8 @@ def test_block_lists(render: Render) -> None:
 
 def test_smtp_only(system: System) -> None:
     found = system.render(SMTP_ONLY="1").main_cf()
-    assert not {"virtual_mailbox_maps", "virtual_transport", "smtpd_sasl_type", "smtpd_sasl_path"} & found.keys()
+    assert found["virtual_mailbox_maps"] == "texthash:/etc/postfix/vmailbox"  # there are accounts: no others are taken
+    assert not {"virtual_transport", "smtpd_sasl_type", "smtpd_sasl_path"} & found.keys()
     assert "65265" not in found["smtpd_recipient_restrictions"]
     assert found["virtual_alias_maps"] == "texthash:/etc/postfix/virtual"
 

@@ -61,7 +61,11 @@ def test_nothing_runs_in_a_chroot(render: Render) -> None:
 def test_local_mail_and_mail_of_users_have_their_own_cleanup(render: Render) -> None:
     services = render().master_cf()
     assert services["pickup/fifo"][1] == {"content_filter": "", "receive_override_options": "no_header_body_checks"}
-    assert services["sender-cleanup/unix"][1] == {"header_checks": "pcre:/etc/postfix/maps/sender_header_filter.pcre"}
+    assert services["sender-cleanup/unix"][1] == {
+        "header_checks": "pcre:/etc/postfix/maps/sender_header_filter.pcre",
+        "mime_header_checks": "$sender_mime_header_checks",
+        "nested_header_checks": "$sender_nested_header_checks",
+    }
 
 
 def test_policyd_spf_is_spawned_by_postfix(render: Render) -> None:
