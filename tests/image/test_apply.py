@@ -91,7 +91,7 @@ def test_other_files_wait_for_an_apply(server: Server) -> None:
     assert "reload  postfix" in diff
     assert "reload  postfix" in server.checked("dmsctl", "apply")
     assert server.checked("postconf", "-h", "max_idle").strip() == "55s"
-    assert server.checked("dmsctl", "apply").strip() == "nothing to do"
+    assert server.checked("dmsctl", "apply").startswith("nothing to do")
     for name in ("postfix-main.cf", "user-patches.sh", "fail2ban-jail.cf"):
         (server.config / name).unlink()
     server.checked("dmsctl", "apply")
