@@ -7,6 +7,7 @@
   files without the owner's execute permission, which Postfix gives to a message when it has all of it.
 """
 
+import errno
 import os
 import stat
 import time
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
+from dmsinit.base.beneath import opened
 from dmsinit.cli.archive.layout import MAIL, STATE
 
 _QUEUE: Final = "spool-postfix"
@@ -70,10 +72,15 @@ class Scan:
         if not listed:
             self._directories.append(path)
         try:
-            with os.scandir(self._place(path)) as entries:
-                names = sorted(entry.name for entry in entries)
+            with opened(self._place(path)) as directory:
+                names = [entry.name for entry in directory.entries()]
         except (FileNotFoundError, NotADirectoryError):
             self.vanished += 1
+            return
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            self.vanished += 1  # a link took its place
             return
         for name in names:
             yield from self._entry(f"{path}/{name}" if path else name, frozenset(names))

@@ -1,5 +1,6 @@
 """`dmsctl backup FILE`: write an archive of the volumes, while the server runs or not."""
 
+import errno
 import grp
 import os
 import pwd
@@ -17,6 +18,7 @@ from types import FrameType
 from typing import Any, BinaryIO, Final, cast
 
 from dmsinit import __version__
+from dmsinit.base.beneath import parent_of
 from dmsinit.cli.archive import databases
 from dmsinit.cli.archive.layout import (
     CHECKSUMS,
@@ -165,7 +167,7 @@ class _Writer:
         """Write a regular file and return its size."""
         if found.place in self._copies:
             return 0  # the copy of its database has what is in it
-        fd = os.open(found.place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = _opened(found.place)
         with os.fdopen(fd, "rb", buffering=0) as file:
             status = os.fstat(fd)
             identity = (status.st_dev, status.st_ino)
@@ -232,6 +234,17 @@ class _Content:
         self._left -= len(data)
         self.digest.update(data)
         return data
+
+
+def _opened(place: str) -> int:
+    """Open a regular file for reading; what others put in its place, or above it, since it was found has vanished."""
+    try:
+        with parent_of(place) as (directory, name):
+            return directory.descriptor(name)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL, errno.ENOTDIR):
+            raise FileNotFoundError(error.errno, error.strerror, place) from None
+        raise
 
 
 def _is_file(status: os.stat_result) -> bool:

@@ -101,8 +101,7 @@ class MiniMaster:
     def _open(self) -> None:
         self._selector = self._cleanup.enter_context(selectors.DefaultSelector())
         self._log = self._cleanup.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        self._log.bind(self._environment["POSTLOG_SERVICE"])
-        os.chmod(self._environment["POSTLOG_SERVICE"], 0o666)  # noqa: S103 - as Postfix does; only daemons of ours know it
+        _bind(self._log, self._environment["POSTLOG_SERVICE"])
         self._log.setblocking(False)
         self._selector.register(self._log, selectors.EVENT_READ, None)
         self._flow = self._pipe()
@@ -116,8 +115,7 @@ class MiniMaster:
 
     def _listen(self, path: str) -> socket.socket:
         listener = self._cleanup.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(path)
-        os.chmod(path, 0o666)  # noqa: S103 - daemons without privileges connect, as to those of the real queue
+        _bind(listener, path)
         listener.listen()
         return listener
 
@@ -233,3 +231,15 @@ def _actions(descriptors: dict[int, int]) -> Sequence[tuple[int, int, int] | tup
         (os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3) if number not in descriptors
     ]
     return actions
+
+
+def _bind(listener: socket.socket, path: str) -> None:
+    """Make a socket to which daemons without privileges connect (0666), as to those of the real queue.
+
+    Not by chmod(2): the directory is Postfix' own, whose processes could put a link in its place meanwhile.
+    """
+    mask = os.umask(0o111)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
