@@ -47,6 +47,8 @@ def doors(own: str, root: Root) -> list[str]:
 
     Without the own service (somebody replaced master.cf) it is the first that greets at all.
     """
+    if not root.exists("/etc/postfix/master.cf"):  # nothing is installed yet: no probe asks before it is
+        return [f"unix:{SOCKETS}/{own}"]
     listed = run(["postconf", "-c", root("/etc/postfix"), "-M"])
     services = entries(listed.stdout)
     found = [f"unix:{SOCKETS}/{own}"] if any(entry.name == own and entry.kind == "unix" for entry in services) else []

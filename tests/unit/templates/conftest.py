@@ -120,7 +120,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def system(tmp_path: Path, compiled: str) -> System:
     made = System(tmp_path, compiled)
-    made.volume("postfix-accounts.cf", f"anna@example.test|{HASH}\nbob@other.test|{HASH}|userdb_mail=mbox:/x\n")
+    place = "userdb_mail_driver=mbox userdb_mail_path=/x"
+    made.volume("postfix-accounts.cf", f"anna@example.test|{HASH}\nbob@other.test|{HASH}|{place}\n")
     return made
 
 

@@ -14,7 +14,7 @@ def test_accounts(render: Render) -> None:
     ]
     assert rendered.lines("/etc/dovecot/userdb") == [
         f"anna@example.test:{HASH}:5000:5000::/var/mail/example.test/anna/home::",
-        f"bob@other.test:{HASH}:5000:5000::/var/mail/other.test/bob/home::userdb_mail=mbox:/x",
+        f"bob@other.test:{HASH}:5000:5000::/var/mail/other.test/bob/home::userdb_mail_driver=mbox userdb_mail_path=/x",
     ]
 
 
@@ -44,7 +44,7 @@ def test_quota_of_an_account(system: System, size: str, grace: str) -> None:
 def test_quota_zero_has_no_grace(system: System) -> None:
     system.volume("dovecot-quotas.cf", "bob@other.test:0\n")
     line = system.render().lines("/etc/dovecot/userdb")[1]
-    assert line.endswith("::userdb_mail=mbox:/x userdb_quota_storage_size=0")
+    assert line.endswith("::userdb_mail_driver=mbox userdb_mail_path=/x userdb_quota_storage_size=0")
 
 
 def test_quotas_off(system: System) -> None:
@@ -74,7 +74,7 @@ def test_aliases_and_their_dummies(system: System) -> None:
 def test_the_dummy_of_an_account_with_a_place_of_its_own_has_that_place(system: System) -> None:
     system.volume("postfix-virtual.cf", "sales@shop.test bob@other.test\n")
     assert system.render().lines("/etc/dovecot/userdb")[2:] == [
-        f"sales@shop.test:{HASH}:5000:5000::/var/mail/other.test/bob/home::userdb_mail=mbox:/x"
+        f"sales@shop.test:{HASH}:5000:5000::/var/mail/other.test/bob/home::userdb_mail_driver=mbox userdb_mail_path=/x"
     ]
 
 
