@@ -196,7 +196,7 @@ class Init:
     def _boot_is_over(self) -> None:
         """Let those go on who wait for the end of the boot: late services, and whoever wants to change something."""
         self.supervisor.come_up()
-        self.system.booted.set()
+        self.system.boot_is_over()
 
     # Hosting
 

@@ -134,7 +134,7 @@ class Service(Record, frozen=True):
     the container's standard output instead of a log of its own. `late`: it starts when all others are ready, and
     nobody waits for it. `essential`: mail needs it, so the server is up only when it is ready. `every_seconds` with
     `type = "oneshot"` runs it again and again. `on_recovery` is a command (run as root) for the moment when it answers
-    again after others may have missed it.
+    again after others may have missed it. `syslog`: the names of its programs in mail.log (also as `NAME/PART`).
     """
 
     name: str
@@ -159,6 +159,7 @@ class Service(Record, frozen=True):
     files: tuple[str, ...] = ()
     on_change: OnChange = "restart"
     on_recovery: tuple[str, ...] = ()
+    syslog: tuple[str, ...] = ()
     needs: Needs = Needs()
     ready: Readiness = Readiness()
     health: Health | None = None
@@ -304,5 +305,5 @@ def _command_line(service: Service) -> Service:
     return msgspec.structs.replace(
         service, description="", requires=(), wants=(), after=(), pauses_for=(), files=(), on_change="none",
         ready=Readiness(), health=None, restart=Restart(), stop=Stop(), reload=None, reread=None, late=False,
-        essential=False, on_recovery=(), needs=Needs(),
+        essential=False, on_recovery=(), syslog=(), needs=Needs(),
     )  # fmt: skip

@@ -41,6 +41,7 @@ class System:
         self.problems: list[str] = []
         self.account_deadline: float | None = None
         """Until when (monotonic) the boot waits for the first mail account; None while it does not."""
+        self.boot_ended: float | None = None
         self.booted = asyncio.Event()
         """Set when the boot is over: everything is up, or as far up as it gets by itself."""
         self._warnings: list[str] = []
@@ -89,9 +90,20 @@ class System:
 
     def blame(self) -> Sequence[Span]:
         """Return the stretches of the boot in seconds since PID 1 began."""
-        kinds = {unit.name: "late" for unit in self.supervisor.units.values() if unit.service.late}
+        units = self.supervisor.units.values()
+        kinds = {unit.name: "late" for unit in units if unit.service.late or self._came_later(unit.span)}
         spans = [unit.span for unit in self.supervisor.units.values() if unit.span.spawned is not None]
         return [self._since_began(span, kinds.get(span.name, span.kind)) for span in [*self.phases, *spans]]
+
+    def _came_later(self, span: Span) -> bool:
+        """Return whether a service was added, or switched on, when the boot was over: it explains nothing of that."""
+        return span.spawned is not None and self.boot_ended is not None and span.spawned > self.boot_ended
+
+    def boot_is_over(self) -> None:
+        """Let those go on who wait for the end of the boot."""
+        if self.boot_ended is None:
+            self.boot_ended = time.monotonic()
+        self.booted.set()
 
     def _since_began(self, span: Span, kind: str) -> Span:
         def since(moment: float | None) -> float | None:
@@ -207,6 +219,7 @@ class System:
             counts=[(*key, count) for key, count in events.counts.items()],
             applies=self.applies,
             problems=self.problems,
+            boot_ended=self.boot_ended,
         )
 
     def take_over(self, given: Handover) -> None:
@@ -219,8 +232,9 @@ class System:
         events.recent.extend(given.events)
         events.counts.update({(service, to, reason): count for service, to, reason, count in given.counts})
         self.supervisor.world.up = given.up
+        self.boot_ended = given.boot_ended
         if given.up:
-            self.booted.set()
+            self.boot_is_over()
         self.supervisor.take_over(given.plan, given.units)
 
     async def metrics(self, *, openmetrics: bool) -> bytes:

@@ -181,7 +181,23 @@ def _blame(arguments: Arguments) -> int:
 
 def _logs(arguments: Arguments) -> int:
     target = f"/v1/services/{quote(arguments.name)}/logs?lines={arguments.lines}"
-    return _follow(target, arguments, lambda record: str(record["line"]))
+    plan = request("GET", "/v1/plan/current")  # which there is not during the boot
+    services = plan.json()["services"] if plan.status == 200 else []
+    programs = next((one.get("syslog", ()) for one in services if one["name"] == arguments.name), ())
+    if not programs:
+        return _follow(target, arguments, lambda record: str(record["line"]))
+    from dmsinit.cli import _mail_log as mail_log
+
+    def show(line: str) -> None:
+        print(json.dumps({"line": line}, ensure_ascii=False) if arguments.json else line, flush=arguments.follow)
+
+    for record in checked(request("GET", target)).lines():
+        show(record["line"])
+    for line in mail_log.last_lines(programs, arguments.lines):
+        show(line)
+    if arguments.follow:
+        mail_log.follow(f"/v1/services/{quote(arguments.name)}/logs?lines=0&follow=true", programs, show)
+    return DONE
 
 
 def _events(arguments: Arguments) -> int:

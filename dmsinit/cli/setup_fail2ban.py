@@ -77,13 +77,16 @@ def _ban(session: Session, addresses: Sequence[str]) -> int:
     try:
         ipaddress.ip_network(addresses[0], strict=False)
     except ValueError:
-        session.log.error(f"cannot ban {addresses[0]}: it is no IP address or network, such as 192.0.2.0/24")
-        return 0
+        raise Refused(
+            f"cannot ban {addresses[0]}: not an IP address or network; write for example 192.0.2.7 or 192.0.2.0/24"
+        ) from None
     code, text = _client("set", CUSTOM, "banip", addresses[0])
-    if code or text == "0":
-        reason = f": {text}" if code else " (it is banned already, or ignored)"
-        session.log.error(f"cannot ban {addresses[0]}{reason}")
+    if not code and text == "0" and addresses[0] in _banned().get(CUSTOM, []):
+        session.log.info(f"{addresses[0]} is banned already")
         return 0
+    if code or text == "0":
+        reason = text if code else "fail2ban-jail.cf ignores this address (ignoreip)"
+        raise Refused(f"cannot ban {addresses[0]}: {reason}")
     print(f"Banned custom IP: {text}")
     return 0
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from dmsinit.cli._mailbox_marks import mailbox_mark, remember, remembered
 from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.volume import files, parse
 from dmsinit.volume.files import Findings
@@ -13,6 +14,8 @@ from dmsinit.volume.model import Account, Alias
 
 NO_LIMIT: Final = "~"
 _QUOTA_GET: Final = ("doveadm", "-f", "tab", "quota", "get", "-F", "/dev/stdin")
+_FEW: Final = 50
+"""For so few accounts one process is fast enough."""
 _KIB: Final = 1024
 _UNITS: Final = ("", "K", "M", "G", "T", "P")
 
@@ -56,20 +59,55 @@ def _accounts_and_aliases(session: Session) -> tuple[tuple[Account, ...], tuple[
 
 
 def _usage(session: Session, accounts: tuple[Account, ...]) -> dict[str, Usage]:
-    """Ask Dovecot once about all accounts; nothing is known when it does not run here or quotas are off."""
+    """Return what each account uses; nothing is known when Dovecot does not run here or quotas are off.
+
+    Dovecot opens each mailbox that it is asked about, so it is asked about those only that have changed since the last
+    listing, and about one of all mailboxes of a kind: it knows the limit of that kind, and the others may be empty.
+    """
     if session.setting("ENABLE_QUOTAS", "1") != "1" or session.setting("SMTP_ONLY", "0") == "1":
         return {}
-    names = "".join(f"{account.address}\n" for account in accounts)
+    quotas = parse.quotas(files.load(session.config, files.QUOTAS, Findings()) or [], Findings())
+    marks = {account.address: mailbox_mark(session.mail, account.address) for account in accounts}
+    kinds = {account.address: f"{quotas.get(account.address)} {account.extra}" for account in accounts}
+    first = {kind: address for address, kind in reversed(kinds.items())}
+    known = remembered()
+    asked = [
+        address for address, mark in marks.items()
+        if first[kinds[address]] == address or mark is None or (mark and known.get(address, ("", 0))[0] != mark)
+    ]  # fmt: skip
+    found = _ask(asked)
+    if not found:
+        return {}
+    for address in marks.keys() - set(asked):
+        used = known[address][1] if marks[address] else 0
+        limit = found[first[kinds[address]]].limit if first[kinds[address]] in found else None
+        found[address] = Usage(used, limit, str(used * 100 // limit) if limit else "0")
+    remember({address: (mark, found[address].used) for address, mark in marks.items() if mark and address in found})
+    return found
+
+
+def _ask(addresses: list[str]) -> dict[str, Usage]:
+    """Ask Dovecot, as many processes at a time as there are processors."""
+    count = min(os.cpu_count() or 1, -(-len(addresses) // _FEW))
+    running = []
     try:
-        # doveadm reads the list of users with pread(2), so it must be a file; this one needs no disk.
-        with os.fdopen(os.memfd_create("accounts"), "w+") as users:
-            users.write(names)
-            users.flush()
-            # One user's error leaves the rows of the others useful, so the exit code says nothing.
-            result = subprocess.run(_QUOTA_GET, stdin=users, capture_output=True, text=True, check=False)
+        for number in range(count):
+            # doveadm reads the list of users with pread(2), so it must be a file; this one needs no disk.
+            with os.fdopen(os.memfd_create("accounts"), "w+") as users:
+                users.write("".join(f"{address}\n" for address in addresses[number::count]))
+                users.flush()
+                running.append(
+                    subprocess.Popen(
+                        _QUOTA_GET, stdin=users, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                    )
+                )
     except OSError:
         return {}
-    return parse_usage(result.stdout)
+    # One user's error leaves the rows of the others useful, so the exit code says nothing.
+    found: dict[str, Usage] = {}
+    for process in running:
+        found |= parse_usage(process.communicate()[0])
+    return found
 
 
 def parse_usage(text: str) -> dict[str, Usage]:

@@ -6,6 +6,7 @@ names, starts no thread, and keeps no state.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ __all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "RunCommand", "ask", "connect
 RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 """Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
 
+_LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
 _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
     "tcp": _protocols.tcp,
     "unix": _protocols.unix,
@@ -52,14 +54,37 @@ async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
             elif probe.kind == "command":
                 code = await run(probe.command)
                 if code != 0:
-                    raise NoAnswer(f"{probe.command[0]} ended with exit code {code}")
+                    raise NoAnswer(f"{_asked(probe)} ended with exit code {code}")
             else:
                 await _KINDS[probe.kind](probe)
     except TimeoutError:
-        where = probe.address or " ".join(probe.command)
-        raise NoAnswer(f"{where}: no answer within {probe.timeout_seconds:g} s") from None
+        raise NoAnswer(_no_answer(probe)) from None
     except OSError as error:
-        raise CannotAsk(f"cannot ask {probe.address or probe.command[0]}: {error.strerror or error}") from None
+        raise CannotAsk(f"cannot ask {_asked(probe)}: {error.strerror or error}") from None
     finally:
         PEERS.reset(token)
     return peers
+
+
+def _no_answer(probe: Probe) -> str:
+    """Return the sentence for a probe whose time is up."""
+    limit = f"within {probe.timeout_seconds:g} s"
+    if probe.kind == "command":
+        return f"{_asked(probe)} did not end {limit}"
+    what = "greeting" if probe.kind in ("smtp", "lmtp", "imap") else "answer"
+    return f"no {what} on {_asked(probe)} {limit}"
+
+
+def _asked(probe: Probe) -> str:
+    """Return what is asked, for people: a port, a path, a URL, or the program that asks; never the text of a script."""
+    if probe.kind == "command":
+        return f"its check ({os.path.basename(probe.command[0])})"
+    return " or ".join(map(_place, probe.address.split()))
+
+
+def _place(address: str) -> str:
+    kind, _, rest = address.partition(":")
+    if kind == "inet":
+        host, _, port = rest.rpartition(":")
+        return f"port {port}" if host in _LOOPBACK else f"port {port} of {host}"
+    return rest if kind == "unix" else address

@@ -127,7 +127,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
         "env": table, "cwd": text, "umask": umask, "type": one_of("simple", "oneshot"), "every": duration,
         "late": flag, "essential": flag, "stdout": one_of("log", "inherit"), "requires": texts, "wants": texts,
         "after": texts, "pauses_for": texts, "files": texts, "on_change": one_of("reload", "restart", "none"),
-        "on_recovery": command,
+        "on_recovery": command, "syslog": texts,
     },
     "needs": {"files": texts, "why": text},
     "ready": _PROBE,

@@ -1,7 +1,7 @@
 """Does a service answer? Asked until it does (readiness), and then for ever (health)."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import anyio
@@ -40,6 +40,16 @@ _FIRST_LOOK_SHARE: Final = 0.25
 """After this part of the time that an answer may take, the service is looked at for the first time: late enough that
 one that answers costs nothing, early enough to see what it does until the time is up."""
 
+Explain = Callable[[float], Awaitable[str]]
+"""Returns the last error that a service has logged within so many seconds, or nothing."""
+
+
+async def _unexplained(seconds: float) -> str:
+    return ""
+
+
+_RECENT_SECONDS: Final = 60.0
+"""An error that was logged that long before a health probe failed has to do with it."""
 Tell = Callable[[str | None, str], bool]
 """Takes the result of a health probe: None or what was wrong, and what the service does although it gives no answer.
 Returns whether a failure counts."""
@@ -69,7 +79,7 @@ class Answers:
     """The probes of one service; `last_seconds` is how long the last good answer took.
 
     `look` tells what the processes of the service have done so far; `foreign` why an answer, which came from the
-    processes that are given, is somebody else's.
+    processes that are given, is somebody else's; `explain` what the service has logged that went wrong.
     """
 
     def __init__(
@@ -78,12 +88,14 @@ class Answers:
         notices: Notices,
         look: Callable[[], Sample],
         foreign: Callable[[Probe, Sequence[int]], str] = lambda probe, peers: "",
+        explain: Explain = _unexplained,
     ) -> None:
         self.last_seconds: float | None = None
         self._world = world
         self._notices = notices
         self._look = look
         self._foreign = foreign
+        self._explain = explain
 
     async def at_last(self, ready: Readiness) -> str | None:
         """Ask until the answer is right; return None then, or the last problem when the time is up."""
@@ -105,7 +117,12 @@ class Answers:
                     return None
                 problem = now
                 await anyio.sleep(until_asked_again(clock() - began, clock() - asked))
-        return problem
+        return await self._explained(problem, clock() - began)
+
+    async def _explained(self, problem: str, seconds: float) -> str:
+        """Return a problem with the last error that the service has logged within so many seconds, if any."""
+        cause = await self._explain(seconds)
+        return f"{problem}; last error: {cause}" if cause else problem
 
     async def no_more(self, health: Health | None, tell: Tell) -> str:
         """Ask for ever, `tell` each result; return what was wrong when it is time to end the service.
@@ -149,6 +166,7 @@ class Answers:
         if problem is not None:
             silence.since = began if silence.since is None else silence.since
             silence.note(self._look() if silent else None)
+            problem = await self._explained(problem, _RECENT_SECONDS)
         return problem
 
     async def _problem(self, probe: Probe) -> tuple[str | None, bool]:

@@ -62,6 +62,7 @@ class Handover(msgspec.Struct, kw_only=True):
     counts: list[tuple[str, str, str, int]]
     applies: Applies = msgspec.field(default_factory=Applies)
     problems: list[str] = []
+    boot_ended: float | None = None
 
 
 class Incompatible(Exception):

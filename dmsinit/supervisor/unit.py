@@ -19,6 +19,7 @@ from dmsinit.log import timestamp
 from dmsinit.plan import Service
 from dmsinit.supervisor import hints
 from dmsinit.supervisor.answers import Answers
+from dmsinit.supervisor.causes import last_error
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
 from dmsinit.supervisor.notify import Notices
@@ -61,7 +62,7 @@ class Unit:
         self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
         world.looks[service.name] = self.tree.members
         self.ownership = Ownership(service.name, world, self.tree)
-        self.answers = Answers(world, self.notices, self.look, self.ownership.problem)
+        self.answers = Answers(world, self.notices, self.look, self.ownership.problem, self._last_error)
         self.moved = moved
         self.why = Reason.BOOT
         self.demand = Pulse()
@@ -213,6 +214,10 @@ class Unit:
             self.to(State.RELOADING, Reason.CONFIG_CHANGED, "announced by the service")
         elif self.notices.ready.is_set() and self.state is State.RELOADING and not self.reloading:
             self.to(State.READY, self.reason)
+
+    async def _last_error(self, seconds: float) -> str:
+        since = timestamp(time.time() - seconds - 1)  # the log's times may be rounded
+        return await last_error(self.service, self.tree.output, since, self.world)
 
     # What others see
 

@@ -204,9 +204,10 @@ def test_a_network_is_banned_by_hand_and_stays_so_in_the_next_container(
     assert guard.checked("fail2ban", "ban", "198.51.100.7") == "Banned custom IP: 1\n"
     again = guard.run("setup", "fail2ban", "ban", "198.51.100.7")
     assert again.code == 0
-    assert "cannot ban 198.51.100.7" in again.output
-    nonsense = guard.run("setup", "fail2ban", "ban", "198.51.100.300").output
-    assert "cannot ban 198.51.100.300: it is no IP address" in nonsense
+    assert "198.51.100.7 is banned already" in again.output
+    nonsense = guard.run("setup", "fail2ban", "ban", "198.51.100.300")
+    assert nonsense.code == 1
+    assert "cannot ban 198.51.100.300: not an IP address" in nonsense.output
     assert "198.51.100.300" not in guard.checked("setup", "fail2ban")
     assert freed(guard, "198.51.100.7") == ["Unbanned IP from custom: 1"]
     assert "192.0.2.0/24" in guard.checked("nft", "list", "set", "inet", "f2b-table", "addr-set-custom")

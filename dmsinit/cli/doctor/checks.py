@@ -12,6 +12,7 @@ from typing import Final
 from dmsinit.cli import _text as text
 from dmsinit.cli.doctor import checks_dns
 from dmsinit.cli.doctor.facts import Certificate, Facts, Space
+from dmsinit.cli.doctor.ports import INCOMPLETE
 from dmsinit.cli.doctor.report import Finding, Level
 
 Check = Callable[[Facts], Iterator[Finding]]
@@ -28,7 +29,7 @@ _CLAMAV_RELOAD_BYTES: Final = 3 << 30
 """While it loads new signatures beside the old ones (ConcurrentDatabaseReload, clamd.conf(5))."""
 _MOST_PROBLEMS: Final = 5
 _MADE: Final = ("", "snakeoil", "self-signed")
-"""Values of SSL_TYPE with which nobody else vouches for the certificate."""
+"""Values of SSL_TYPE with which the certificate is not signed by a public CA."""
 
 
 def services(facts: Facts) -> Iterator[Finding]:
@@ -43,9 +44,14 @@ def services(facts: Facts) -> Iterator[Finding]:
         on_its_way = one["state"] in ("starting", "waiting", "reloading")
         detail = ": ".join(part for part in (one["reason"], one["detail"]) if part)
         hint = (one["last_exit"] or {}).get("hint") or f"see: dmsctl logs {one['name']}"
+        if one["state"] == "stopped":
+            hint = f"dmsctl start {one['name']}"
         yield Finding("warn" if on_its_way else "fail", "services", f"{one['name']} is {one['state']}", detail, hint)
+    said = tuple(f"{one['name']} is {one['state']}" for one in unwell)
     for problem in facts.status.get("problems", []):
-        yield Finding("fail", "services", problem, remedy="see: dmsctl status")
+        if not problem.startswith(said):
+            remedy = "correct that, then run: dmsctl apply" if "not in force" in problem else ""
+            yield Finding("fail", "services", problem, remedy=remedy)
     if not unwell:
         yield Finding("ok", "services", f"all {len(enabled)} services are ready")
 
@@ -55,7 +61,8 @@ def ports(facts: Facts) -> Iterator[Finding]:
     silent = [port for port in facts.ports if port.problem]
     for port in silent:
         what = f"{port.number} ({port.name}) does not answer: {port.problem}"
-        yield Finding("fail", "ports", what, "clients cannot use it", "see: dmsctl status")
+        service = "postfix" if "smtp" in port.name or "submission" in port.name else "dovecot"
+        yield Finding("fail", "ports", what, "clients cannot use it", f"see: dmsctl logs {service}")
     answering = ", ".join(str(port.number) for port in facts.ports if not port.problem)
     if answering:
         yield Finding("ok", "ports", f"{answering} answer here; whether they are published is not seen from inside")
@@ -90,12 +97,12 @@ def _certificate(one: Certificate, facts: Facts) -> Iterator[Finding]:
         what = f"is for {names}, not for {facts.fqdn}"
         yield Finding("fail", "certificate", what, "clients warn or refuse", f"get one for {facts.fqdn}")
     if not one.trust:
-        yield Finding("ok", "certificate", "is vouched for by a public authority")
+        yield Finding("ok", "certificate", "is signed by a public CA")
         return
     own = facts.settings.get("SSL_TYPE", "") in _MADE
-    remedy = (
-        "set SSL_TYPE=letsencrypt or manual, or let clients trust it" if own else "let the file hold the whole chain"
-    )
+    remedy = "use a certificate of a public CA (SSL_TYPE=letsencrypt or manual)"
+    if one.trust == INCOMPLETE and not own:
+        remedy = "add the intermediate certificate (fullchain.pem), or use a certificate of a public CA"
     yield Finding("warn" if own else "fail", "certificate", one.trust, "clients cannot verify it", remedy)
 
 

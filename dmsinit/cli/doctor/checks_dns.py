@@ -136,6 +136,9 @@ def dkim(facts: Facts) -> Iterator[Finding]:
         signed = {key.domain for key in facts.keys}
         for domain in (name for name in facts.domains if name not in signed):
             why = "large providers refuse mail that nobody signs"
+            if domain in facts.domains_with_keys:
+                yield Finding("warn", "dkim", f"the key of {domain} exists but is not in use", why, "run: dmsctl apply")
+                continue
             yield Finding("warn", "dkim", f"{domain} has no key", why, f"setup config dkim domain {domain}")
     for key in facts.keys:
         if key.problem:

@@ -117,6 +117,8 @@ class Facts:
     clock_synchronised: bool | None = None
     built: float = 0.0
     keys: tuple[Key, ...] = ()
+    domains_with_keys: frozenset[str] = frozenset()
+    """Domains that the config volume holds a key for, in use or not."""
     names: Names = field(default_factory=Names)
 
     def on(self, setting: str) -> bool:

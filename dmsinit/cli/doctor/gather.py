@@ -47,6 +47,7 @@ async def gather() -> Facts:
         spaces=_spaces(), memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
         relay_restrictions=_postconf("smtpd_relay_restrictions", "smtpd_recipient_restrictions") or "",
         clock_synchronised=_clock(), built=os.stat(dmsinit.__file__).st_mtime, keys=found, names=answers,
+        domains_with_keys=keys.made(Path(CONFIG)),
     )  # fmt: skip
 
 

@@ -34,6 +34,15 @@ def keys(settings: Mapping[str, str]) -> tuple[Key, ...]:
     return tuple(found)
 
 
+def made(config: Path) -> frozenset[str]:
+    """Return the domains that the config volume holds a key of OpenDKIM or Rspamd for."""
+    own = {path.parent.name for path in config.glob("opendkim/keys/*/*.private")}
+    # rsa-2048-SELECTOR-DOMAIN.private.txt, ed25519-SELECTOR-DOMAIN.private.txt; a selector holds no hyphen
+    names = (path.name.removesuffix(".private.txt") for path in config.glob("rspamd/dkim/*.private.txt"))
+    matches = (re.fullmatch(r"(?:rsa-\d+|ed25519)-[^-]+-(.+)", name) for name in names)
+    return frozenset(own | {match[1] for match in matches if match})
+
+
 def key_table(text: str) -> Iterator[Key]:
     """Yield the keys of a KeyTable (opendkim.conf(5)): `NAME DOMAIN:SELECTOR:PATH`."""
     for line in text.splitlines():

@@ -14,8 +14,10 @@ from dmsinit.cli.doctor.facts import Certificate, Port
 
 ANSWER_SECONDS: Final = 5.0
 _HOST: Final = "127.0.0.1"
-_TRUST_ITSELF: Final = frozenset({18, 19, 20, 21})
-"""X509_V_ERR_… of openssl-verification-options(1): self-made, or of an authority that is not known."""
+SELF_SIGNED: Final = "is self-signed"
+INCOMPLETE: Final = "is not signed by a public CA, or its chain is incomplete"
+_DISTRUST: Final = {18: SELF_SIGNED, 19: "is signed by a CA that is not public", 20: INCOMPLETE, 21: INCOMPLETE}
+"""By X509_V_ERR_… of openssl-verification-options(1)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ async def _handshake(port: int, *, verify: bool) -> bytes | str | None:
             finally:
                 writer.transport.abort()
     except ssl.SSLCertVerificationError as error:
-        return "nobody vouches for it" if error.verify_code in _TRUST_ITSELF else error.verify_message
+        return _DISTRUST.get(error.verify_code, error.verify_message)
     except (OSError, TimeoutError):
         return None
 

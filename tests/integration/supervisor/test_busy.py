@@ -89,7 +89,7 @@ async def test_one_at_work_is_busy_and_left_to_it(bench: Bench, tmp_path: Path, 
     await bench.until("worker", State.BUSY)
     unit = bench.supervisor.unit("worker")
     assert "at work" in unit.detail
-    assert "no answer within" in unit.detail
+    assert "no greeting on" in unit.detail
     assert unit.state in COMPLETE
     assert unit.fulfilled
     assert bench.supervisor.whole.missing() == []
