@@ -1,5 +1,7 @@
 """Daemons that are full of work: busy, and left to it. Impatient probes make a minute's load do."""
 
+import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -84,3 +86,66 @@ def test_clamd_with_all_threads_scanning_is_not_restarted(full: Server) -> None:
     until(full, 'dmsctl status clamav --json | grep -q \'"state": "ready"\'')
     service = full.services()["clamav"]
     assert (service["pid"], service["restarts"]) == (pid, 0)
+
+
+@pytest.fixture(scope="module")
+def crowded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with Rspamd and Postgrey, whose Postfix has ten processes for each port."""
+    impatient = '[health]\ninterval = "1s"\ntimeout = "300ms"\nfailures = 2\n'
+    server = containers.start(
+        {
+            "postfix-accounts.cf": account(ANNA),
+            "postfix-main.cf": "default_process_limit = 10\n",
+            **{f"services/{name}.toml": impatient for name in ("rspamd", "postgrey", "postfix")},
+        },
+        tmp_path_factory.mktemp("crowded"),
+        environment={
+            "ENABLE_RSPAMD": "1", "ENABLE_POSTGREY": "1", "ENABLE_AMAVIS": "0", "ENABLE_OPENDKIM": "0",
+            "ENABLE_OPENDMARC": "0", "ENABLE_POLICYD_SPF": "0",
+        },
+    )  # fmt: skip
+    yield server.wait_until_up()
+    server.remove()
+
+
+POLICY = """
+import socket, sys, threading, time
+end = time.monotonic() + 8
+def ask(client):
+    number = 0
+    while time.monotonic() < end:
+        number += 1
+        with socket.create_connection(("127.0.0.1", 10023)) as asking:
+            asking.sendall((
+                "request=smtpd_access_policy\\nprotocol_state=RCPT\\nprotocol_name=ESMTP\\n"
+                f"client_address=192.0.2.{client}\\nclient_name=c{number}.test\\nsender=s{number}@outside.test\\n"
+                f"recipient=anna@example.test\\ninstance={client}.{number}\\n\\n"
+            ).encode())
+            asking.recv(1000)
+threads = [threading.Thread(target=ask, args=(client,)) for client in range(100)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+"""
+SCAN = (
+    "for n in 1 2 3 4 5 6; do rspamc -t 60 -h 127.0.0.1:11332 $(yes /tmp/long.eml | head -40) > /dev/null & done; wait"
+)
+
+
+@pytest.mark.parametrize(("name", "load"), [("postgrey", ("python3", "-c", POLICY)), ("rspamd", ("bash", "-c", SCAN))])
+def test_one_with_more_clients_than_it_serves(crowded: Server, name: str, load: tuple[str, ...]) -> None:
+    before = crowded.services()[name]
+    crowded.run("tee", "/tmp/long.eml", stdin=long_letter("long").as_string())
+    crowded.checked(*load)
+    until(crowded, f'dmsctl status {name} --json | grep -q \'"state": "ready"\'')
+    after = crowded.services()[name]
+    assert (after["pid"], after["restarts"]) == (before["pid"], before["restarts"])
+
+
+def test_postfix_with_all_its_processes_taken(crowded: Server) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(11):
+            stack.enter_context(socket.create_connection((crowded.address, 587)))
+        until(crowded, "[ $(pgrep -c smtpd) -ge 10 ]")
+        seen = crowded.run("timeout", "5", "dmsctl", "events", "--follow", "--lines", "0").output
+    assert "postfix" not in seen  # in the time of five probes
+    assert crowded.services()["postfix"]["state"] == "ready"
