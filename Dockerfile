@@ -1,4 +1,13 @@
 # A mail server whose PID 1 is dmsinit. What changes rarely comes first: a change of our code rebuilds the last two steps.
+
+# SpamAssassin's rules as machine code: that takes a compiler, which this stage keeps to itself. SpamAssassin uses of it what
+# still equals its rules, so that newer rules are never answered with older code.
+FROM docker.io/library/debian:13-slim AS rules
+RUN export DEBIAN_FRONTEND=noninteractive \
+ && apt-get update -qq \
+ && apt-get install -qq --yes --no-install-recommends spamassassin sa-compile \
+ && test -d /var/lib/spamassassin/compiled
+
 FROM docker.io/library/debian:13-slim
 
 # Ids first, so that they stay what volumes know them as: docker (5000) owns the mail, syslog the log files.
@@ -16,12 +25,12 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && apt-get update -qq \
  && apt-get install -qq --yes --no-install-recommends \
       postfix postfix-ldap postfix-pcre postfix-policyd-spf-python \
-      dovecot-imapd dovecot-ldap dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve \
+      dovecot-auth-lua dovecot-flatcurve dovecot-imapd dovecot-ldap dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve \
       opendkim opendkim-tools opendmarc dbconfig-no-thanks \
       rsyslog cron logrotate systemd-standalone-sysusers \
       python3-minimal python3-aiofiles python3-anyio python3-dnspython python3-h11 python3-jinja2 python3-msgspec python3-prometheus-client \
-      ca-certificates curl iproute2 openssl procps ssl-cert tzdata \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
+      bind9-dnsutils ca-certificates curl iproute2 less nano netcat-openbsd openssl procps ssl-cert swaks tzdata whois \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log \
       /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/dovecot/private/*
 
 # Filters, protection, fetchers, reports. clamav has a fixed id, because its database is on a volume; the unpackers are for amavis.
@@ -31,7 +40,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && useradd --system --uid 200 --gid clamav --home-dir /var/lib/clamav --shell /usr/sbin/nologin clamav \
  && apt-get update -qq \
  && apt-get install -qq --yes --no-install-recommends \
-      amavisd-new spamassassin sa-compile gnupg libmail-dkim-perl libnet-dns-perl \
+      amavisd-new spamassassin gnupg libmail-dkim-perl libnet-dns-perl \
       7zip arj bzip2 cabextract cpio file gzip lhasa lzop rpm2cpio unrar-free unzip xz-utils zstd \
       clamav-daemon clamav-freshclam \
       rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban python3-pyinotify nftables \
@@ -40,7 +49,9 @@ RUN export DEBIAN_FRONTEND=noninteractive \
  && gpasswd --add clamav amavis && gpasswd --add amavis clamav && gpasswd --add postfix sasl && gpasswd --add _rspamd clamav \
  && rm /etc/postsrsd.secret /etc/logrotate.d/fail2ban /etc/logrotate.d/redis-server /etc/logrotate.d/rspamd \
       /etc/logrotate.d/clamav-* /etc/cron.d/amavisd-new /etc/cron.daily/spamassassin /etc/cron.daily/00logwatch \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /var/log/dpkg.log /var/log/alternatives.log
+COPY --from=rules --chown=debian-spamd:debian-spamd /var/lib/spamassassin/compiled /var/lib/spamassassin/compiled
+COPY --from=rules /etc/spamassassin/sa-compile.pre /etc/spamassassin/
 
 # Rspamd compiles its list of top-level domains once for each kind of processor, which takes seconds and 1 GiB of memory.
 # It keeps its counters from one run to the next in stats.ucl.
@@ -67,7 +78,7 @@ ARG DMS_RELEASE=edge
 ENV DMS_RELEASE=$DMS_RELEASE
 ARG DMS_RELEASES_URL=
 RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url \
- && rm /etc/dovecot/conf.d/90-quota.conf /etc/cron.daily/logrotate /etc/cron.daily/apt-compat /etc/cron.daily/dpkg \
+ && rm /etc/dovecot/conf.d/90-quota.conf /etc/dovecot/conf.d/90-fts-flatcurve.conf /etc/cron.daily/logrotate /etc/cron.daily/apt-compat /etc/cron.daily/dpkg \
  && rm /etc/init.d/* && for name in amavis clamav-daemon clamav-freshclam cron dovecot fail2ban fetchmail opendkim \
       opendmarc postfix postfix-mta-sts-resolver postgrey postsrsd redis-server rspamd rsyslog saslauthd; do \
       install -m 755 bin/init-shim "/etc/init.d/$name"; done \
@@ -81,4 +92,4 @@ RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url \
       addmailuser updatemailuser delmailuser listmailuser addalias delalias listalias setquota delquota \
       adddovecotmasteruser updatedovecotmasteruser deldovecotmasteruser listdovecotmasteruser open-dkim rspamd-dkim \
       addrelayhost addsaslpassword excluderelaydomain restrict-access fail2ban; \
-    do ln -s setup "$name"; done
+    do ln -s setup "$name"; done && ln -s /usr/local/bin/supervisorctl /usr/bin/supervisorctl

@@ -166,11 +166,14 @@ class Configuration:
         sentence = f"{time.monotonic() - began:.2f} s: {len(rendered.changes)} files, {what}"
         if rendered.changes or done:
             self._log.info(f"configuration applied in {sentence}")
-        self._note(f"change completed in {sentence}")
+        self._note(f"Completed handling of detected change in {sentence}")
         return {"changes": rendered.changes, "actions": done}
 
     async def _converge(self, rendered: Rendered, *, asked: bool) -> Converging:
         converging = await self._supervisor.begin(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED, asked=asked)
+        if converging.actions:
+            touched = ", ".join(action.service for action in converging.actions)
+            self._note(f"Reloading services due to detected changes: {touched}")
         for action in converging.actions:
             if action.service in converging.again:
                 if asked:
@@ -221,7 +224,7 @@ class Configuration:
 
     def _note(self, line: str, level: str = "info") -> None:
         """Write into the log of the change detection."""
-        if DETECTOR in self._supervisor.units:
+        if DETECTOR in self._supervisor.units and self._log.shows(level):
             output = self._supervisor.unit(DETECTOR).tree.output
             for part in line.splitlines():
                 output.note(f"{timestamp()} {level.upper():5} {DETECTOR}: {part}")

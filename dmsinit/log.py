@@ -61,6 +61,10 @@ class Log:
         self._copy = write
         self._copy_threshold = LEVELS.index(level) if level in LEVELS else 0
 
+    def shows(self, level: str) -> bool:
+        """Return whether lines of this level are written."""
+        return LEVELS.index(level) <= self._threshold
+
     def error(self, text: str) -> None:
         self._write(0, text)
 

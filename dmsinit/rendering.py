@@ -142,11 +142,11 @@ class Conversation:
                 with suppress(BrokenPipeError):  # it ended meanwhile: how, its exit status says
                     os.write(self.process.stdin, b"\n")
             case "note":
-                self.heard(message["text"], "warn")
+                self.heard(message["text"], message.get("level", "warn"))
             case "warning":
                 self.warned(Warned(message["text"], message["new"]))
             case "changed":
-                self.heard(f"change detected: {', '.join(message['paths'])}", "info")
+                self.heard(f"Change detected: {', '.join(message['paths'])}", "info")
             case "plan":
                 plan = msgspec.convert(message["plan"], Plan)
                 changes = msgspec.convert(message["changes"], list[Change])

@@ -90,7 +90,8 @@ def run(arguments: Sequence[str], session: Session) -> int:
             return 0
         session.log.error(f"the command 'setup {' '.join(arguments)}' is invalid\nsee 'setup help' for what there is")
         return EXIT_INVALID
-    if verb.has_help and rest[:1] in (["help"], ["-h"], ["--help"]):
+    flags = {flag for names, _ in verb.options for flag in names.split(", ")}
+    if verb.has_help and next((word for word in rest if word not in flags), "") in ("help", "-h", "--help"):
         print(verb.manual(), end="")
         return 0
     return _carry_out(verb, rest, session)

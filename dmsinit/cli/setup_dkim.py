@@ -17,7 +17,9 @@ def config_dkim(session: Session, arguments: list[str]) -> int:
         if session.setting("ENABLE_OPENDKIM", "1") != "1":
             return setup_dkim_rspamd.config_dkim(session, arguments)
         session.log.warn("OpenDKIM and Rspamd are both on; the keys are for OpenDKIM")
-    options = _options(arguments)
+    for flag in (word for word in arguments if word in setup_dkim_rspamd.LEVELS):
+        session.log.set_level(setup_dkim_rspamd.LEVELS[flag])
+    options = _options([word for word in arguments if word not in setup_dkim_rspamd.LEVELS])
     if not options["keysize"].isascii() or not options["keysize"].isdigit():
         raise Refused(f"keysize {options['keysize']} is not a number of bits; write for example 2048")
     domains = tuple(name for name in options["domain"].split(",") if name) or _hosted_domains(session)
@@ -68,7 +70,7 @@ VERBS = (
         "make DKIM keys",
         config_dkim,
         maximum=None,
-        options=(("-f, --force", "Rspamd: replace an existing key"), ("-v, -vv", "Rspamd: say more")),
+        options=(("-f, --force", "Rspamd: replace an existing key"), ("-v, -vv", "say more")),
         description="For OpenDKIM (ENABLE_OPENDKIM=1), without `domain`: for the domains of all accounts and aliases.\n"
         "Existing keys are kept. Publish the .txt file beside each key in the DNS, so that others can verify it.\n"
         "For Rspamd (ENABLE_RSPAMD=1, ENABLE_OPENDKIM=0): one key for one domain, by default that of the host;\n"

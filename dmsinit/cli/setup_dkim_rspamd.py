@@ -8,7 +8,7 @@ from dmsinit.volume import rspamd_dkim
 
 DEFAULTS: Final = {"keytype": "rsa", "keysize": "2048", "selector": "mail", "domain": ""}
 _FORCE: Final = ("-f", "--force")
-_LEVELS: Final = {"-v": "debug", "-vv": "trace"}
+LEVELS: Final = {"-v": "debug", "-vv": "trace"}
 
 
 def config_dkim(session: Session, arguments: list[str]) -> int:
@@ -53,10 +53,10 @@ def _options(session: Session, arguments: list[str]) -> tuple[dict[str, str], bo
     for word in words:
         if word in _FORCE:
             force = True
-        elif word in _LEVELS:
-            session.log.set_level(_LEVELS[word])
+        elif word in LEVELS:
+            session.log.set_level(LEVELS[word])
         elif word not in options:
-            raise Refused(f"unknown option {word}; the options are {', '.join((*options, '--force', *_LEVELS))}")
+            raise Refused(f"unknown option {word}; the options are {', '.join((*options, '--force', *LEVELS))}")
         else:
             options[word] = next(words, "")
             if not options[word]:

@@ -9,6 +9,8 @@ ACTIONS = ("add", "del", "list")
 
 def restrict(session: Session, arguments: list[str]) -> int:
     action, direction = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    if arguments == ["list"]:
+        return max(_show(session, direction) for direction in edit_tables.ACCESS_FILES)
     if action not in ACTIONS or direction not in edit_tables.ACCESS_FILES or len(arguments) > 3:
         session.log.info(f"usage: setup email restrict {RESTRICT[0].arguments}")
         return 1
@@ -26,7 +28,7 @@ def _show(session: Session, direction: str) -> int:
     for line in lines:
         print(line)
     if not lines:
-        session.log.info(f"everyone may {direction}")
+        print(f"Everyone is allowed to {direction}")
     return 0
 
 

@@ -26,11 +26,14 @@ def alone(root: Root, report: Reporter) -> Iterator[None]:
     def tell(text: str) -> None:
         report.say("note", text=text)
 
+    def trace(text: str) -> None:
+        report.say("note", text=text, level="debug")
+
     previous = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         with ExitStack() as stack:
             with suppress(EditError):
-                stack.enter_context(lock_file(Path(root(VOLUME)), LOCK, tell))
+                stack.enter_context(lock_file(Path(root(VOLUME)), LOCK, tell, trace=trace))
             yield
     finally:
         signal.signal(signal.SIGTERM, previous)

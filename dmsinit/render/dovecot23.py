@@ -111,6 +111,7 @@ _COMMENT: Final = re.compile(
 )
 """A line with a comment behind it: a number sign after a blank, not in a value in quotation marks."""
 
+_XAPIAN: Final = re.compile(r"\b(?:fts_)?xapian")
 _SETTING: Final = re.compile(r"\s*([A-Za-z_][\w/]*)\s*=\s*(.*?)\s*")
 _SECTION: Final = re.compile(r"\s*(\w[\w-]*)\s*([^{]*?)\s*\{.*")
 _VARIABLE: Final = re.compile(r"%(L?[a-z])(?![A-Za-z{])")
@@ -146,12 +147,26 @@ def scan(name: str, text: str) -> list[Problem]:
 
 def _in_new_words(line: str) -> tuple[str, str] | None:
     """Return what is wrong with a line and what to write instead; None for one of Dovecot 2.4."""
+    if _XAPIAN.search(line):
+        return "full-text search by fts_xapian is not in this image", _flatcurve(line)
     section, setting = _SECTION.fullmatch(line), _SETTING.fullmatch(line)
     if section and (setting is None or line.index("{") < line.index("=")):
         return _section(*section.groups())
     if setting is None:
         return None
     return _setting(*setting.groups())
+
+
+def _flatcurve(line: str) -> str:
+    """Return what Debian's fts_flatcurve, which has Xapian's index as well, wants instead of a line for fts_xapian."""
+    name, separator, value = (part.strip() for part in line.partition("="))
+    if separator and "mail_plugins" in name:
+        words = (word for word in value.replace(",", " ").split() if word != "$mail_plugins")
+        plugins = dict.fromkeys(word.replace("fts_xapian", "fts_flatcurve") for word in words)
+        return f"write {name} {{ {', '.join(f'{word} = yes' for word in plugins)} }}"
+    if name == "fts_xapian" and value.lower() in _BOOLEANS:
+        return f"write fts_flatcurve = {value}"
+    return "write fts flatcurve { }, with substring_search = yes in it to find parts of words"
 
 
 def _section(kind: str, name: str) -> tuple[str, str] | None:

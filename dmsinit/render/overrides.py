@@ -131,7 +131,7 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
     findings.problems += problems
     findings.warnings += warnings
     if inputs.settings.enable_fail2ban and not inputs.host.net_admin:
-        cause = "nobody can be banned: the container lacks the capability NET_ADMIN, so Fail2ban is not started"
+        cause = "Fail2ban runs, but cannot set firewall rules: the container does not have the capability NET_ADMIN"
         findings.warnings.append(Severe("ENABLE_FAIL2BAN", cause, "run it with --cap-add=NET_ADMIN (compose: cap_add)"))
     return findings
 

@@ -1,7 +1,7 @@
 """rspamd/custom-commands.conf: one command a line, each an edit of files in /etc/rspamd/override.d.
 
-    disable-module MODULE                        MODULE.conf becomes `enabled = false;`
-    enable-module MODULE                         MODULE.conf becomes `enabled = true;`
+    disable-module MODULE                        MODULE.conf becomes a link to its documentation and `enabled = false;`
+    enable-module MODULE                         the same with `enabled = true;`
     set-option-for-module MODULE OPTION VALUE…   in MODULE.conf
     set-option-for-controller OPTION VALUE…      in worker-controller.inc
     set-option-for-proxy OPTION VALUE…           in worker-proxy.inc
@@ -51,7 +51,8 @@ def _carry_out(line: str, files: Files) -> None:
 def _module(value: str) -> Callable[[str, Files], None]:
     def switch(rest: str, files: Files) -> None:
         (module,) = _words(rest, "MODULE")
-        files[_file(f"{module}.conf")] = f"enabled = {value};\n"
+        link = f"# documentation: https://rspamd.com/doc/modules/{module}.html\n\n"
+        files[_file(f"{module}.conf")] = f"{link}enabled = {value};\n"
 
     return switch
 

@@ -75,24 +75,26 @@ def lock_file(
     name: str,
     tell: Tell = unheard,
     *,
+    trace: Tell = unheard,
     stale_seconds: float = STALE_SECONDS,
     retry_seconds: float = RETRY_SECONDS,
 ) -> Iterator[None]:
     """Hold the visible lock `name`, and keep it young meanwhile; raises EditError when it cannot be made.
 
-    Do not ask a person while it is held: others would wait as long.
+    Do not ask a person while it is held: others would wait as long. `trace` hears of making and removing it.
     """
     path, token = directory / name, secrets.token_hex(16) + "\n"
+    trace(f"Creating lock '{path}'")
     while (fd := _create(path, token)) is None:
         age = _age_seconds(path)
         if age is None:
             continue
         if age > stale_seconds:
             if (fd := _take_over(path, token, stale_seconds)) is not None:
-                tell(f"{path} is older than a minute, so whoever made it is gone; it is taken over")
+                tell(f"removing stale lock file '{path}': it is older than a minute, so its owner is gone")
                 break
         else:
-            tell(f"waiting for {path}, which another process or container holds")
+            tell(f"Lock file '{path}' exists: another process or container holds it; waiting")
             time.sleep(min(retry_seconds, stale_seconds - age + 0.01))
     held = _Held(path, fd, token)
     with held.kept_young(stale_seconds / _REFRESHES):
@@ -100,6 +102,7 @@ def lock_file(
             yield
         finally:
             held.release()
+            trace(f"Removed lock '{path}'")
 
 
 class _Held:

@@ -36,7 +36,7 @@ LOG, VIRTUAL = "/var/log/supervisor/changedetector.log", "/tmp/docker-mailserver
 
 def completed():
     with open(LOG) as log:
-        return log.read().count("change completed")
+        return log.read().count("Completed handling of detected change")
 
 times = []
 for number in range(int(sys.argv[1])):

@@ -14,7 +14,7 @@ from tests.image.harness import DOMAIN, Containers, Server, account
 
 ANNA = account(f"anna@{DOMAIN}")
 DETECTOR_LOG = "/var/log/supervisor/changedetector.log"
-COMPLETED = "change completed"
+COMPLETED = "Completed handling of detected change"
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def handled(server: Server, word: str = COMPLETED) -> Iterator[None]:
 @contextmanager
 def unnoticed(server: Server) -> Iterator[None]:
     """Assert that what the caller does starts nothing: a change that is made after it is the next one told."""
-    before = detector_log(server).count("change detected")
+    before = detector_log(server).count("Change detected")
     yield
     with handled(server):
         aliases = server.config / "postfix-aliases.cf"
         aliases.write_text(aliases.read_text() + "\n" if aliases.exists() else "\n")
-    assert detector_log(server).count("change detected") == before + 1
+    assert detector_log(server).count("Change detected") == before + 1
 
 
 def problems(server: Server) -> list[str]:
@@ -62,7 +62,7 @@ def test_a_change_has_a_beginning_and_an_end_in_the_log(server: Server) -> None:
     with handled(server), (server.config / "postfix-accounts.cf").open("a") as file:
         file.write("\n")  # behaviour 79: an empty line is a change
     lines = detector_log(server).splitlines()[-2:]
-    assert "change detected: postfix-accounts.cf" in lines[0]
+    assert "Change detected: postfix-accounts.cf" in lines[0]
     assert "0 files, no service concerned" in lines[1]
     snapshot = server.checked("cat", "/tmp/docker-mailserver-config-chksum")
     accounts = server.checked("sha512sum", "/tmp/docker-mailserver/postfix-accounts.cf")
@@ -246,7 +246,7 @@ def test_user_patches_that_change_watched_files_are_no_change(start: Start) -> N
     server = start(files).wait_until_up()
     with handled(server), (server.config / "postfix-accounts.cf").open("a") as file:
         file.write("\n")
-    assert detector_log(server).count("change detected") == 1
+    assert detector_log(server).count("Change detected") == 1
 
 
 def test_a_foreign_lock_is_waited_for(start: Start) -> None:
@@ -256,7 +256,9 @@ def test_a_foreign_lock_is_waited_for(start: Start) -> None:
     os.utime(lock, (0, 0))  # older than a minute: whoever made it is gone
     with handled(server), (server.config / "postfix-accounts.cf").open("a") as file:
         file.write("\n")
-    assert f"WARN  changedetector: /tmp/docker-mailserver/{lock.name} is older than a minute" in detector_log(server)
+    assert f"WARN  changedetector: removing stale lock file '/tmp/docker-mailserver/{lock.name}'" in detector_log(
+        server
+    )
     assert not lock.exists()
 
 
@@ -337,4 +339,4 @@ def test_traefiks_store_is_extracted_again(
     assert shown(server) != before
     with unnoticed(server):  # what the extraction wrote is no second change
         pass
-    assert detector_log(server).count("change detected") == 2
+    assert detector_log(server).count("Change detected") == 2

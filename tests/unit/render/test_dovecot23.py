@@ -13,6 +13,9 @@ def remedies(text: str) -> list[str]:
     return [problem.remedy for problem in scan("dovecot.cf", text)]
 
 
+FLATCURVE = "write fts flatcurve { }, with substring_search = yes in it to find parts of words"
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -22,6 +25,13 @@ def remedies(text: str) -> list[str]:
         ("ssl_prefer_server_ciphers = yes", "write ssl_server_prefer_ciphers = server"),
         ("service_count = 0", "write restart_request_count = unlimited"),
         ("quota_rule = *:storage=5G", "write quota_storage_size = 5G (inside mailbox NAME { } for one mailbox)"),
+        ("mail_plugins = $mail_plugins fts fts_xapian", "write mail_plugins { fts = yes, fts_flatcurve = yes }"),
+        ("mail_plugins = fts, fts_xapian", "write mail_plugins { fts = yes, fts_flatcurve = yes }"),
+        ("  fts_xapian = yes", "write fts_flatcurve = yes"),
+        ("fts = xapian", FLATCURVE),
+        ("fts xapian {", FLATCURVE),
+        ("fts_xapian = partial=3 full=20 verbose=0", FLATCURVE),
+        ("fts_xapian_partial = 3", FLATCURVE),
         ("mail_plugins = $mail_plugins zlib fts", "write mail_plugins { zlib = yes, fts = yes }"),
         ("auth_username_format = %Lu", "write %{user | lower} for %Lu"),
         ("mail_path = /srv/%d/%n", "write %{user | domain} for %d, %{user | username} for %n"),

@@ -19,9 +19,13 @@ def test_a_later_value_replaces_an_earlier_one() -> None:
     }
 
 
+def switched(module: str, value: str) -> str:
+    return f"# documentation: https://rspamd.com/doc/modules/{module}.html\n\nenabled = {value};\n"
+
+
 @pytest.mark.parametrize(("command", "value"), [("disable", "false"), ("enable", "true")])
 def test_switching_a_module_writes_its_file_anew(command: str, value: str) -> None:
-    assert carried_out(f"{command}-module m", m__conf="opt = 1;\n") == {"m.conf": f"enabled = {value};\n"}
+    assert carried_out(f"{command}-module m", m__conf="opt = 1;\n") == {"m.conf": switched("m", value)}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,7 @@ def test_what_is_no_command_is_skipped_and_the_rest_carried_out() -> None:
     assert [number for number, _ in skipped] == [3, 4, 5, 6, 7]
     assert skipped[0][1] == "is no command: nonsense"
     assert "MODULE OPTION VALUE" in skipped[1][1]
-    assert files == {"m.conf": "enabled = true;\n"}
+    assert files == {"m.conf": switched("m", "true")}
 
 
 @given(st.text())

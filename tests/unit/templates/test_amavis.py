@@ -45,7 +45,7 @@ def test_without_amavis_nothing_of_it_is_left(render: Render) -> None:
     rendered = render(ENABLE_AMAVIS="0")
     assert "content_filter" not in rendered.main_cf()
     assert "amavis" not in "\n".join(rendered.lines("/etc/postfix/master.cf"))
-    assert not [path for path in rendered.files if "amavis" in path]
+    assert [path for path in rendered.files if "amavis" in path] == ["/etc/cron.d/amavisd-new.disabled"]
     assert not rendered.services["amavis"].enabled
     assert not rendered.services["virus-wiper"].enabled
 

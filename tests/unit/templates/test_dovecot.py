@@ -190,11 +190,11 @@ def test_scripts_for_spam(render: Render) -> None:
     assert scripts == {"70-spam_to_junk.sieve"}
     rendered = render(MOVE_SPAM_TO_JUNK="0", MARK_SPAM_AS_READ="1", SPAM_SUBJECT='"[SP\\AM] "')
     scripts = {path.split("/")[-1] for path in rendered.files if path.endswith(".sieve")}
-    assert scripts == {"60-spam_mark_as_read.sieve", "60-spam_subject.sieve"}
-    subject = rendered.text("/usr/lib/dovecot/sieve-global/before/60-spam_subject.sieve")
+    assert scripts == {"60-spam_mark_as_read.sieve", "spam_subject.sieve"}
+    subject = rendered.text("/usr/lib/dovecot/sieve-global/before/spam_subject.sieve")
     assert 'addheader :last "Subject" "[SP\\\\AM] ${subject}";' in subject
     assert rendered.dovecot("conf.d/90-sieve.conf")["sieve_global_extensions/editheader"] == "yes"
-    dollars = render(SPAM_SUBJECT="${x}$ ").text("/usr/lib/dovecot/sieve-global/before/60-spam_subject.sieve")
+    dollars = render(SPAM_SUBJECT="${x}$ ").text("/usr/lib/dovecot/sieve-global/before/spam_subject.sieve")
     assert 'set "dollar" "$";' in dollars
     assert 'addheader :last "Subject" "${dollar}{x}${dollar} ${subject}";' in dollars
 

@@ -90,7 +90,7 @@ DEFAULTS = {
     "smtpd_tls_security_level": "may",
     "smtp_tls_security_level": "may",
     "smtpd_tls_auth_only": "no",
-    "smtpd_tls_chain_files": f"/etc/dms/tls/{FQDN}-made-key.pem, /etc/dms/tls/{FQDN}-made-cert.pem",
+    "smtpd_tls_chain_files": f"/etc/dms/tls/{FQDN}-made-key.pem /etc/dms/tls/{FQDN}-made-cert.pem",
     "tls_high_cipherlist": "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:"
     "ECDHE-RSA-CHACHA20-POLY1305:DHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES256-GCM-SHA384",
@@ -262,7 +262,7 @@ def test_tls_is_required_with_a_certificate(system: System) -> None:
         system.write(f"/certs/{name}.pem", name)
     manual = {"SSL_TYPE": "manual", "SSL_KEY_PATH": "/certs/key.pem", "SSL_CERT_PATH": "/certs/cert.pem"}
     found = system.render(**manual).main_cf()
-    assert found["smtpd_tls_chain_files"] == "/etc/dms/tls/key, /etc/dms/tls/cert"
+    assert found["smtpd_tls_chain_files"] == "/etc/dms/tls/key /etc/dms/tls/cert"
     assert found["smtpd_tls_auth_only"] == "yes"
     assert found["smtpd_tls_security_level"] == "may"
     assert "smtpd_tls_CAfile" not in found

@@ -25,7 +25,7 @@ def test_postfix_starts_after_those_that_it_asks(render: Render) -> None:
     [
         ({}, {"redis.conf", "history_redis.conf", "settings.conf", "hfilter_group.conf"}, {"neural_group.conf"}),
         ({"ENABLE_RSPAMD_REDIS": "0"}, {"antivirus.conf"}, {"redis.conf", "history_redis.conf"}),
-        ({"RSPAMD_CHECK_AUTHENTICATED": "1"}, set(), {"settings.conf"}),
+        ({"RSPAMD_CHECK_AUTHENTICATED": "1"}, {"settings.conf"}, set()),
         ({"RSPAMD_HFILTER": "0"}, set(), {"hfilter_group.conf"}),
         ({"RSPAMD_NEURAL": "1"}, {"neural.conf", "neural_group.conf"}, set()),
     ],
@@ -79,11 +79,11 @@ def test_settings_of_postgrey(render: Render) -> None:
     expected = {"--inet=127.0.0.1:10023", "--delay=15", "--max-age=9", "--auto-whitelist-clients=0"}
     assert expected < set(command)
     assert command[-1] == f"--greylist-text={text}"
-    assert "POSTGREY_TEXT='Come '\\''again'\\'' $later'" in rendered.lines("/etc/default/postgrey")
+    assert "POSTGREY_TEXT=\"Come 'again' \\$later\"" in rendered.lines("/etc/default/postgrey")
 
 
 def test_settings_of_postsrsd(render: Render) -> None:
     rendered = render(ENABLE_SRS="1", SRS_EXCLUDE_DOMAINS="a.test, .b.test", OVERRIDE_HOSTNAME="mail.o.test")
     lines = rendered.lines("/etc/default/postsrsd")
-    assert {"SRS_DOMAIN='o.test'", "SRS_EXCLUDE_DOMAINS='a.test,.b.test'"} < set(lines)
-    assert "SRS_DOMAIN='x.test'" in render(ENABLE_SRS="1", SRS_DOMAINNAME="x.test").lines("/etc/default/postsrsd")
+    assert {"SRS_DOMAIN=o.test", "SRS_EXCLUDE_DOMAINS='a.test,.b.test'"} < set(lines)
+    assert "SRS_DOMAIN=x.test" in render(ENABLE_SRS="1", SRS_DOMAINNAME="x.test").lines("/etc/default/postsrsd")
