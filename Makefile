@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down image shell logs test lint fmt unit integration image-test docs bench-boot bench-mail bench-render bench-supervisor
+.PHONY: help up down image shell logs test lint fmt unit integration image-test docs bench-boot bench-mail bench-render bench-setup bench-supervisor
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -81,6 +81,10 @@ bench-mail: $(READY) ## how fast mail passes the filters, beside bare daemons (h
 bench-render: $(READY) ## how long a configuration takes, with 1 to 100,000 accounts
 	@tools/engine image
 	@$(PY) -m tests.bench.render
+
+bench-setup: $(READY) ## how long setup takes until a change is in force, with 10 and 10,000 accounts
+	@tools/engine image
+	@$(PY) -m tests.bench.setup
 
 bench-supervisor: $(READY) ## dmsinit beside supervisor and s6, in numbers (10 minutes)
 	@tools/engine image

@@ -266,8 +266,8 @@ def _apply(arguments: Arguments) -> int:
     if arguments.json:
         _print_json(changes)
         return DONE
+    print(views.changes(changes) or "nothing to do", flush=True)
     _warn(changes["warnings"])
-    print(views.changes(changes) or "nothing to do")
     return DONE
 
 

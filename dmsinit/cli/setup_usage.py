@@ -1,6 +1,7 @@
 """The lines of `setup email list`: accounts, their aliases, and how much storage they use if Dovecot can tell."""
 
 import os
+import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
@@ -66,8 +67,12 @@ def _usage(session: Session, accounts: tuple[Account, ...]) -> dict[str, Usage]:
     """
     if session.setting("ENABLE_QUOTAS", "1") != "1" or session.setting("SMTP_ONLY", "0") == "1":
         return {}
+    elsewhere = _mailboxes_elsewhere(session)
     quotas = parse.quotas(files.load(session.config, files.QUOTAS, Findings()) or [], Findings())
-    marks = {account.address: mailbox_mark(session.mail, account.address) for account in accounts}
+    marks = {
+        account.address: None if account.extra or elsewhere else mailbox_mark(session.mail, account.address)
+        for account in accounts
+    }
     kinds = {account.address: f"{quotas.get(account.address)} {account.extra}" for account in accounts}
     first = {kind: address for address, kind in reversed(kinds.items())}
     known = remembered()
@@ -84,6 +89,15 @@ def _usage(session: Session, accounts: tuple[Account, ...]) -> dict[str, Usage]:
         found[address] = Usage(used, limit, str(used * 100 // limit) if limit else "0")
     remember({address: (mark, found[address].used) for address, mark in marks.items() if mark and address in found})
     return found
+
+
+def _mailboxes_elsewhere(session: Session) -> bool:
+    """Return whether a user's dovecot.cf may put mailboxes elsewhere, or count otherwise: then Dovecot alone knows."""
+    try:
+        text = (session.config / "dovecot.cf").read_text(errors="replace")
+    except OSError:
+        return False
+    return re.search(r"^\s*(?:mail_|namespace\b|userdb\b|quota)", text, re.MULTILINE) is not None
 
 
 def _ask(addresses: list[str]) -> dict[str, Usage]:

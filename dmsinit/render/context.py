@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import ldap_file, mounted, networks, tls, watched
+from dmsinit.render import ldap_file, limits, mounted, networks, tls, watched
 from dmsinit.render.elsewhere import assumed_name, excuse_certificates
 from dmsinit.render.fetchmail import Servers, servers_of
 from dmsinit.render.host import Host, nameservers, qualified_name
@@ -45,6 +46,8 @@ class Inputs:
     """Why the kernel does not report all changes of them, so that they are polled; "" when it does."""
     sieve: Programs = field(default_factory=Programs)
     """What users' Sieve scripts may call."""
+    main_cf: str = ""
+    """The user's part of main.cf."""
 
     @property
     def waits_for_accounts(self) -> bool:
@@ -66,6 +69,7 @@ class Inputs:
             "networks": self.networks.trusted,
             "permitted_networks": self.networks.permitted,
             "nameservers": self.nameservers,
+            "postfix_limits": limits.of(self.settings, self.main_cf),
             "standard_aliases": reliance.standard_aliases(*self._relied),
             "standard_names": reliance.standard_local_names(*self._relied),
             "local_names": reliance.local_names(self.volume),
@@ -147,7 +151,7 @@ def gather(
     return Inputs(
         settings, Host(settings.fqdn, settings.domain, os.uname().nodename), volume, found, certificate,
         _overrides(root), nameservers(root), servers, tuple(problems), tuple(warnings), loaded.notes,
-        observed, snapshot, polled_because, _programs(settings, volume, root),
+        observed, snapshot, polled_because, _programs(settings, volume, root), _main_cf(root),
     )  # fmt: skip
 
 
@@ -204,6 +208,12 @@ def _from_traefik(settings: Settings, root: Root) -> tuple[str, list[Problem]]:
 
     extracted = acme.extract(settings.ssl_domain, [settings.fqdn, settings.domain], root)
     return extracted.name, extracted.warnings
+
+
+def _main_cf(root: Root) -> str:
+    with suppress(OSError):  # a file that cannot be read is reported when it is applied
+        return (root.read(f"{VOLUME}/postfix-main.cf") or b"").decode("utf-8", "surrogateescape")
+    return ""
 
 
 def _overrides(root: Root) -> frozenset[str]:

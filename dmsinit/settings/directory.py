@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from dmsinit.settings.field import Choice, FilePath, Flag, Same, Section, Text, Words
-from dmsinit.settings.kinds import Filter, Pairs, YesNo
+from dmsinit.settings.field import Choice, FilePath, Flag, Same, Section, Text
+from dmsinit.settings.kinds import Filter, Pairs, Words, YesNo
 
 _LDAP: Final = "ACCOUNT_PROVISIONER=LDAP"
 _SASLAUTHD: Final = "ENABLE_SASLAUTHD=1"

@@ -295,30 +295,3 @@ class FilePath(Text):
     """The path of a file in the container."""
 
     kind = "path"
-
-
-class Words(Field[tuple[str, ...]]):
-    """A list, separated by commas or blanks; `choices` limits the words."""
-
-    kind = "list"
-
-    def __init__(
-        self, default: str | Same, help: str, *, choices: tuple[str, ...] = (), **options: Unpack[Options]
-    ) -> None:
-        super().__init__(default, help, **options)
-        self.choices = choices
-
-    @property
-    def type_text(self) -> str:
-        return f"list of {', '.join(self.choices)}" if self.choices else "list"
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        check_printable(text)
-        words = tuple(text.replace(",", " ").split())
-        wrong = next((word for word in words if self.choices and word not in self.choices), None)
-        if wrong is not None:
-            raise Fault(f"holds {quoted(wrong)}", f"write any of {', '.join(self.choices)}, separated by commas")
-        return words
-
-    def canonical(self, text: str, value: tuple[str, ...]) -> str:
-        return text.strip()

@@ -1,10 +1,10 @@
-"""Kinds of fields that only a few variables need: sizes, durations, attribute lists, a listening address."""
+"""Kinds of fields that only a few variables need: lists, sizes, durations, attribute lists, a listening address."""
 
 import re
 from typing import Final, Unpack
 
 from dmsinit.base import dovecot_fields
-from dmsinit.settings.field import Choice, Fault, Field, Options, Text, check_printable, quoted
+from dmsinit.settings.field import Choice, Fault, Field, Options, Same, Text, check_printable, quoted
 
 _UNIT_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNIT_POWER: Final[dict[str, int]] = {"": 0, "K": 1, "M": 2, "G": 3}
@@ -80,6 +80,33 @@ class Duration(Field[float]):
         return seconds
 
     def canonical(self, text: str, value: float) -> str:
+        return text.strip()
+
+
+class Words(Field[tuple[str, ...]]):
+    """A list, separated by commas or blanks; `choices` limits the words."""
+
+    kind = "list"
+
+    def __init__(
+        self, default: str | Same, help: str, *, choices: tuple[str, ...] = (), **options: Unpack[Options]
+    ) -> None:
+        super().__init__(default, help, **options)
+        self.choices = choices
+
+    @property
+    def type_text(self) -> str:
+        return f"list of {', '.join(self.choices)}" if self.choices else "list"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        check_printable(text)
+        words = tuple(text.replace(",", " ").split())
+        wrong = next((word for word in words if self.choices and word not in self.choices), None)
+        if wrong is not None:
+            raise Fault(f"holds {quoted(wrong)}", f"write any of {', '.join(self.choices)}, separated by commas")
+        return words
+
+    def canonical(self, text: str, value: tuple[str, ...]) -> str:
         return text.strip()
 
 

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from dmsinit.settings.field import Choice, Flag, Section, Text, Whole, Words
-from dmsinit.settings.kinds import Protocols, RelayName
+from dmsinit.settings.field import Choice, Flag, Section, Text, Whole
+from dmsinit.settings.kinds import Protocols, RelayName, Words
 
 _SRS: Final = "ENABLE_SRS=1"
 _POSTGREY: Final = "ENABLE_POSTGREY=1"

@@ -21,6 +21,9 @@ WORK_SHARE: Final = 0.02
 Rspamd's workers that tell of themselves each second), so that one whose worker hangs while others tick is found. One
 at work takes all it gets, and what it waits for a processor counts, too."""
 
+SUSPENDED: Final = "T"
+"""The state of a process that SIGSTOP has stopped (proc_pid_stat(5)); one that is traced has another."""
+
 Identity = tuple[int, int]
 """Pid and moment of its start: a recycled pid is another process."""
 
@@ -40,7 +43,7 @@ def sample(processes: Iterable[Process], moment: float) -> Sample:
     return Sample(
         moment,
         {(one.pid, one.started): busy_seconds(one.pid) for one in seen},
-        next((one.pid for one in seen if one.state == "T"), None),
+        next((one.pid for one in seen if one.state == SUSPENDED), None),
         frozenset((one.pid, one.started) for one in seen if one.state == "D"),
     )
 

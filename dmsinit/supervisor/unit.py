@@ -24,7 +24,7 @@ from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
 from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.ownership import Ownership
-from dmsinit.supervisor.progress import Sample, sample
+from dmsinit.supervisor.progress import SUSPENDED, Sample, sample
 from dmsinit.supervisor.pulse import Pulse
 from dmsinit.supervisor.states import ANSWERING, AT_REST, COMPLETE, RUNNING, Reason, State, check
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
@@ -182,9 +182,12 @@ class Unit:
     def look(self) -> Sample:
         """Return what its processes have done so far, and those of the services that it waits for at its work."""
         asks = self.service.health.asks if self.service.health is not None else ()
-        looks = [self.world.looks[name] for name in asks if name in self.world.looks]
-        others = [process for look in looks for process in look()]
-        return sample([*self.tree.members(), *others], self.world.clock())
+        processes = self.tree.members()
+        for name in asks:
+            others = self.world.looks[name]() if name in self.world.looks else []
+            if not any(process.state == SUSPENDED for process in others):  # which is no fault of this one
+                processes += others
+        return sample(processes, self.world.clock())
 
     # Transitions
 

@@ -280,3 +280,25 @@ def test_the_doctor_says_what_helps(busy: Server) -> None:
     assert "is self-signed" in found
     assert "use a certificate of a public CA" in found
     busy.checked("dmsctl", "start", "opendmarc")
+
+
+def test_the_listing_follows_mailboxes_and_limits(busy: Server) -> None:
+    def listed(name: str) -> str:
+        lines = busy.checked("setup", "email", "list").splitlines()
+        return next(line for line in lines if line.startswith(f"* {name}@{DOMAIN} "))
+
+    for name in ("list1", "list2", "list3"):
+        busy.checked("setup", "email", "add", "--no-wait", f"{name}@{DOMAIN}", PASSWORD)
+    busy.checked("setup", "quota", "set", f"list2@{DOMAIN}", "10M")
+    assert "( 0 / ~ ) [0%]" in listed("list1")
+    assert "( 0 / 10M ) [0%]" in listed("list2")
+    busy.send(f"list3@{DOMAIN}", "measured")
+    busy.receive(f"list3@{DOMAIN}", "measured")
+    used = listed("list3")
+    assert "( 0 " not in used
+    assert listed("list3") == used
+    with busy.imap(f"list3@{DOMAIN}") as imap:
+        imap.select()
+        imap.store("1", "+FLAGS", r"\Deleted")
+        imap.expunge()
+    assert "( 0 / ~ ) [0%]" in listed("list3")

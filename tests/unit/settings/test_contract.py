@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dmsinit.settings import FIELDS, FORMER, load
-from dmsinit.settings.field import Choice, Words
+from dmsinit.settings.field import Choice
 from dmsinit.settings.former import aliases_of
-from dmsinit.settings.kinds import Duration
+from dmsinit.settings.kinds import Duration, Words
 
 ROOT = Path(__file__).parents[3]
 FQDN = "mail.example.test"

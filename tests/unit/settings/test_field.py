@@ -13,10 +13,10 @@ from dmsinit.settings.field import (
     Section,
     Text,
     Whole,
-    Words,
     holds,
     quoted,
 )
+from dmsinit.settings.kinds import Words
 
 
 class Sample(Section):

@@ -54,6 +54,10 @@ def test_quotas_off(system: System) -> None:
     assert "quota" not in system.render(ENABLE_QUOTAS="0").text("/etc/dovecot/userdb").split("\n", 1)[1]
 
 
+ROLES = ("postmaster", "abuse")
+"""Addresses that every hosted domain has (RFC 5321, section 4.5.1; RFC 2142)."""
+
+
 def test_aliases_and_their_dummies(system: System) -> None:
     system.volume("dovecot-quotas.cf", "anna@example.test:50M\n")
     system.volume(
@@ -63,6 +67,8 @@ def test_aliases_and_their_dummies(system: System) -> None:
     assert rendered.lines("/etc/postfix/virtual") == [
         "sales@shop.test bob@far.test,anna@example.test",
         "@example.test anna@example.test",
+        # The domain with a catch-all has them already.
+        *(f"{name}@{domain} postmaster@example.test" for domain in ("other.test", "shop.test") for name in ROLES),
     ]
     assert rendered.text("/etc/postfix/vhost").splitlines() == ["example.test", "other.test", "shop.test"]
     assert rendered.lines("/etc/dovecot/userdb")[2:] == [
