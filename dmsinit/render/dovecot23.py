@@ -12,6 +12,7 @@ from typing import Final
 
 from dmsinit.base.dovecot_fields import GUIDE, LOCATION_KEYS
 from dmsinit.problem import Problem
+from dmsinit.render import ldap_file
 from dmsinit.render.paths import Root
 
 DIRECTORY: Final = "/etc/dovecot"
@@ -123,6 +124,8 @@ def scan_mounted(mounted: Iterable[str], root: Root) -> list[Problem]:
     for place in sorted(path for path in mounted if f"{path}/".startswith(f"{DIRECTORY}/")):
         inside = [f"{place}/{name}" for folder in ("", "conf.d/") for name in _names(f"{place}/{folder}", folder, root)]
         for path in inside if os.path.isdir(root(place)) else [place]:
+            if path == ldap_file.PATH:
+                continue  # Dovecot does not see it: its lines are read as variables
             if path.endswith((".conf", ".conf.ext")) and os.path.isfile(root(path)):
                 found += scan(path, (root.read(path) or b"").decode("utf-8", "replace"))
     return found

@@ -1,10 +1,11 @@
 """What is mounted in a way that does not work as it looks: said, and never lost silently."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from tests.image.harness import CONFIG, DOMAIN, Containers, Server, account
+from tests.image.harness import CONFIG, DOMAIN, HOSTNAME, Containers, Server, account
 
 ANNA, BOB = f"anna@{DOMAIN}", f"bob@{DOMAIN}"
 STALE = "is mounted by itself and was replaced on the host since"
@@ -58,3 +59,15 @@ def test_setup_refuses_to_write_into_it(mounted: Server) -> None:
 
 def test_other_files_can_be_changed(mounted: Server) -> None:
     mounted.checked("setup", "quota", "set", ANNA, "1G")
+
+
+def test_a_mounted_ldap_file_of_dovecot_23_is_read(containers: Containers, tmp_path: Path) -> None:
+    file = tmp_path / "dovecot-ldap.conf.ext"
+    file.write_text("hosts = ldap.test\nbase = dc=test\nuser_filter = (uid=%n)\n")
+    options = ["--volume", f"{file}:/etc/dovecot/{file.name}", "--hostname", HOSTNAME, "--env=ACCOUNT_PROVISIONER=LDAP"]
+    show = "dmsinit render --check --into /tmp/rendered && cat /tmp/rendered/etc/dovecot/conf.d/auth-ldap.conf.ext"
+    result = containers.command("sh", "-c", show, options=options)
+    assert result.code == 0, result.output
+    assert "read as DOVECOT_URIS, DOVECOT_BASE, DOVECOT_USER_FILTER" in result.output
+    assert 'ldap_uris = "ldap://ldap.test"' in result.output
+    assert 'userdb_ldap_filter = "(uid=%{user | username})"' in result.output

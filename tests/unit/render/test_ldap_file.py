@@ -1,5 +1,6 @@
 """A mounted dovecot-ldap.conf.ext: read where it can be, named always."""
 
+from dmsinit.render.dovecot23 import scan_mounted
 from dmsinit.render.ldap_file import PATH, variables, with_file
 
 from .conftest import System
@@ -45,3 +46,9 @@ def test_a_file_that_is_not_used_is_named(system: System) -> None:
 def test_a_directory_in_its_place_is_named(system: System) -> None:
     system.path(PATH).mkdir(parents=True)
     assert "cannot be read: Is a directory" in str(with_file({}, system.root)[1][0])
+
+
+def test_its_old_syntax_is_no_mistake(system: System) -> None:
+    system.write(PATH, TEXT + "user_filter = (uid=%n)\n")
+    assert scan_mounted({PATH}, system.root) == []
+    assert scan_mounted({"/etc/dovecot"}, system.root) == []
