@@ -60,7 +60,7 @@ RUN printf 'Subject: warm-up\n\nhttp://example.test/\n' > /tmp/message \
  && rm /tmp/message && touch /var/lib/rspamd/stats.ucl && chown -R _rspamd:_rspamd /var/lib/rspamd
 
 RUN mkdir -p /var/log/mail /var/log/supervisor /var/lib/dmsinit /tmp/docker-mailserver /etc/dmsinit/services /etc/supervisor/conf.d \
- && mkdir -m 700 /var/lib/getmail \
+ && mkdir -m 700 /var/lib/getmail && chown docker:docker /var/lib/getmail \
  && chown syslog:root /var/log/mail \
  && ln -s mail/mail.log /var/log/mail.log
 

@@ -156,8 +156,9 @@ def gather(
 
 
 def _programs(settings: Settings, volume: Volume, root: Root) -> Programs:
+    ours = {("uid", str(settings.dms_vmail_uid)), ("gid", str(settings.dms_vmail_gid))}
     owners = settings.account_provisioner == "LDAP" and any(
-        name in ("uid", "gid") for _, name in settings.dovecot_user_attrs
+        field in ("uid", "gid") and (field, value) not in ours for field, value in settings.dovecot_user_attrs
     )
     return programs(volume.accounts, ldap_owners=owners, root=root)
 

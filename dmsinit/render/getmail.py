@@ -4,6 +4,7 @@ Releases before v15 had getmail-NAME.cf beside the other files. Release v14 kept
 already (`oldmail-…`): without it all mail would come a second time.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -20,6 +21,8 @@ GENERAL_PART: Final = "getmailrc_general.cf"
 GENERAL: Final = "/etc/getmailrc_general"
 RCS: Final = "/etc/getmailrc.d"
 STATE: Final = "/var/lib/getmail"
+OWNER: Final = "docker"
+"""As whom it runs: the owner of the mail, whom Dovecot's `deliver` needs to be."""
 
 _SEEN: Final = "oldmail-"
 _SECTIONS: Final = ("retriever", "destination")
@@ -57,7 +60,7 @@ def apply(stage: Stage, overrides: Iterable[str], root: Root, findings: Findings
             continue
         before = "" if _has(text, "options") else head
         after = "" if "@" not in name or _has(text, "destination") else _DELIVERY.format(name)
-        staged = stage.add(f"{RCS}/{name}", before + text + after, mode=_MODE)
+        staged = stage.add(f"{RCS}/{name}", before + text + after, owner=OWNER, group=OWNER, mode=_MODE)
         staged.origin = Origin(before.count("\n") + 1, file)
         findings.problems += _problems(staged, file)
 
@@ -90,10 +93,12 @@ def keep_seen(settings: Settings, root: Root) -> list[Problem]:
     if not settings.enable_getmail:
         return []
     folder = f"{VOLUME}/{FOLDER}"
+    uid, gid = (root.uid(OWNER) or -1, root.gid(OWNER) or -1) if os.geteuid() == 0 else (-1, -1)
     try:
         for name in root.listing(folder):
             if name.startswith(_SEEN) and not root.exists(f"{STATE}/{name}"):
-                replace_file(root(f"{STATE}/{name}"), root.read(f"{folder}/{name}") or b"", mode=_MODE)
+                seen = root.read(f"{folder}/{name}") or b""
+                replace_file(root(f"{STATE}/{name}"), seen, mode=_MODE, uid=uid, gid=gid)
     except OSError as error:
         cause = f"cannot be copied to {STATE}: {error.strerror} ({error.filename})"
         return [Problem(folder, cause, "make it readable, or mail that was fetched before comes again")]

@@ -57,7 +57,9 @@ DIRECTORIES: Final = (
     StateDirectory(
         "/var/lib/fetchmail", "lib-fetchmail", "fetchmail", "nogroup", when=lambda settings: settings.enable_fetchmail
     ),
-    StateDirectory("/var/lib/getmail", "lib-getmail", when=lambda settings: settings.enable_getmail),
+    StateDirectory(
+        "/var/lib/getmail", "lib-getmail", getmail.OWNER, getmail.OWNER, when=lambda settings: settings.enable_getmail
+    ),
     StateDirectory(
         "/var/lib/mta-sts", "lib-mta-sts", "_mta-sts", "_mta-sts", when=lambda settings: settings.enable_mta_sts
     ),

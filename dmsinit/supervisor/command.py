@@ -15,8 +15,9 @@ from dmsinit.plan import Service
 MARKER = "DMSINIT_SERVICE"
 """Environment variable that marks every process of a service, also those that left its session."""
 
+_CAP_SETPCAP = 8
 _CAP_SYS_RESOURCE = 24
-"""Its number in capabilities(7)."""
+"""Their numbers in capabilities(7)."""
 
 _ACCOUNT_FILES = {"user": "/etc/passwd", "group": "/etc/group"}
 
@@ -46,20 +47,20 @@ def command_line(service: Service) -> list[str]:
 
 def may_set_oom_score_adj(value: int) -> bool:
     """Say whether we may give `value` to a child: less than our own takes a capability that containers lack."""
-    return value >= int(Path("/proc/self/oom_score_adj").read_bytes()) or _has_sys_resource()
+    return value >= int(Path("/proc/self/oom_score_adj").read_bytes()) or _has(_CAP_SYS_RESOURCE)
 
 
 def highest_nofile(wanted: int) -> int:
     """Return `wanted`, or the hard limit that the container engine gave us where we may not pass it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return wanted if hard == resource.RLIM_INFINITY or _has_sys_resource() else min(wanted, hard)
+    return wanted if hard == resource.RLIM_INFINITY or _has(_CAP_SYS_RESOURCE) else min(wanted, hard)
 
 
 @cache
-def _has_sys_resource() -> bool:
+def _has(capability: int) -> bool:
     status = Path("/proc/self/status").read_text(encoding="utf-8", errors="replace")
     effective = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
-    return bool(int(effective, 16) >> _CAP_SYS_RESOURCE & 1)
+    return bool(int(effective, 16) >> capability & 1)
 
 
 def _privileges(service: Service) -> list[str]:
@@ -74,7 +75,11 @@ def _privileges(service: Service) -> list[str]:
     if limits.no_new_privs:
         options.append("--no-new-privs")
     if limits.capabilities is not None:
-        options.append("--bounding-set=-all" + "".join(f",+{name}" for name in limits.capabilities))
+        # What an engine made inheritable would come back with each program that root starts.
+        options.append("--inh-caps=-all")
+        # Without SETPCAP the container was started with few of them, and what there is cannot be taken away.
+        if _has(_CAP_SETPCAP):
+            options.append("--bounding-set=-all" + "".join(f",+{name}" for name in limits.capabilities))
     return ["setpriv", *options, "--"] if options else []
 
 

@@ -105,7 +105,7 @@ def server(containers: Containers, remote: Server, tmp_path_factory: pytest.Temp
 def test_passwords_are_for_those_who_need_them(server: Server) -> None:
     paths = ("/etc/fetchmailrc", f"/etc/getmailrc.d/{CARLA}", "/etc/getmailrc.d", "/etc/getmailrc_general")
     assert server.checked("stat", "-c", "%U:%G %a", *paths).splitlines() == [
-        "fetchmail:root 700", "root:root 600", "root:root 700", "root:root 600",
+        "fetchmail:root 700", "docker:docker 600", "docker:docker 700", "root:root 600",
     ]  # fmt: skip
     assert PASSWORD not in server.checked("ps", "-eo", "args")
     assert PASSWORD not in server.checked("bash", "-c", "cat /var/log/supervisor/*; cat /var/log/mail/mail.log")
@@ -180,7 +180,7 @@ def test_setup_debugs_before_it_is_switched_on(containers: Containers, tmp_path:
         assert "ended with 11\nfetchmail 700\n" in shown
     else:
         assert f"{ANNA}\n\ngetmail version" in shown
-        assert "ended with 0\nroot 600\n" in shown
+        assert "ended with 0\ndocker 600\n" in shown
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_the_general_part_comes_first(system: System, name: str) -> None:
     stage, findings = staged(system, {name: MAILBOX + DESTINATION})
     file = stage.files["/etc/getmailrc.d/x"]
     assert file.content.decode() == GENERAL_PART + MAILBOX + DESTINATION
-    assert (file.owner, file.mode) == ("root", 0o600)
+    assert (file.owner, file.group, file.mode) == ("docker", "docker", 0o600)
     assert findings == Findings()
 
 

@@ -241,6 +241,21 @@ def test_lmtp_is_not_root_unless_mailboxes_have_several_owners(system: System) -
         assert found["service sieve-pipe-archive/user"] == "docker"
 
 
+@pytest.mark.parametrize(
+    ("attributes", "several"),
+    [
+        ("", True),
+        ("mail=user,qmailUID=uid", True),
+        ("mailHome=home", False),
+        ("mailHome=home,=uid=5000,=gid=5000", False),
+    ],
+)
+def test_a_directory_may_name_other_owners(render: Render, attributes: str, several: bool) -> None:
+    environment = {"DOVECOT_USER_ATTRS": attributes} if attributes else {}
+    found = render(ACCOUNT_PROVISIONER="LDAP", **environment).dovecot("conf.d/10-master.conf")
+    assert ("service lmtp/user" not in found) == several
+
+
 def test_settings_about_something_else_leave_lmtp_as_it_is(system: System) -> None:
     system.volume("dovecot.cf", "# mail_uid = 6001\nservice auth {\n  user = root\n}\nlog_path = /uid\n")
     assert system.render().dovecot("conf.d/10-master.conf")["service lmtp/user"] == "docker"

@@ -35,6 +35,7 @@ DEFAULTS = {
     "tls_ssl_options": "NO_COMPRESSION, NO_RENEGOTIATION",
     "tls_preempt_cipherlist": "yes",
     "smtpd_tls_mandatory_ciphers": "high",
+    "smtpd_tls_ciphers": "high",
     "smtpd_tls_protocols": "!SSLv2,!SSLv3,!TLSv1,!TLSv1.1",
     "smtpd_tls_mandatory_protocols": "!SSLv2,!SSLv3,!TLSv1,!TLSv1.1",
     "smtp_tls_protocols": "!SSLv2,!SSLv3,!TLSv1,!TLSv1.1",
