@@ -94,18 +94,21 @@ async def test_a_probe_command_that_hangs_is_killed_with_its_children(bench: Ben
 # Processes that multiply
 
 
-async def test_a_service_that_forks_while_it_is_killed(bench: Bench) -> None:
+async def test_a_service_that_forks_while_it_is_killed(bench: Bench, tmp_path: Path) -> None:
     """Each process lives for an instant and leaves the next one: no look at /proc ever sees the living one."""
     chain = (
-        "import os, signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "if os.fork() == 0:\n    while os.fork() == 0: pass\n    os._exit(0)\nsignal.pause()"
+        "import os, signal, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if os.fork() == 0:\n    open(sys.argv[1], 'w').close()\n    while os.fork() == 0: pass\n    os._exit(0)\n"
+        "signal.pause()"
     )
-    command = (sys.executable, "-I", "-S", "-c", chain)
+    forks = tmp_path / "forks"
+    command = (sys.executable, "-I", "-S", "-c", chain, str(forks))
     await bench.run(Service(name="hydra", command=command, stop=Stop(grace_seconds=0.2)))
     await bench.until("hydra", State.READY)
     session = bench.pid("hydra")
-    await asyncio.sleep(0.2)  # it has had time to fork; nothing tells of that
     async with asyncio.timeout(20):
+        while not forks.exists():
+            await bench.turn()
         await bench.supervisor.operate("hydra", "stop", wait=True)
     alive = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _session(pid) == session]
     assert alive == []
