@@ -126,6 +126,7 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
     fetchmail.apply(stage, inputs.fetchmail, parallel=inputs.settings.fetchmail_parallel)
     getmail.apply(stage, inputs.overrides, root, findings)
     _trusted_hosts(stage, inputs)
+    _signed_bounces(stage, inputs)
     findings.warnings += dkim.for_opendkim(stage, inputs.settings, root)
     problems, warnings = rspamd.apply(stage, inputs, root)
     findings.problems += problems
@@ -225,6 +226,19 @@ def _trusted_hosts(stage: Stage, inputs: Inputs) -> None:
     present = file.content.decode("utf-8", "replace").split()
     missing = [network for network in inputs.networks.permitted if network not in present]
     file.content += "".join(f"{network}\n" for network in missing).encode()
+
+
+def _signed_bounces(stage: Stage, inputs: Inputs) -> None:
+    """Let the key of the host's domain sign for the host's own name, too: bounces come from MAILER-DAEMON there."""
+    file = stage.files.get("/etc/opendkim/SigningTable")
+    if file is None or inputs.host.fqdn == inputs.host.domain:
+        return
+    rows = [line.split() for line in file.content.decode("utf-8", "replace").splitlines() if line[:1] not in ("", "#")]
+    keys = {row[0].lower(): row[1] for row in rows if len(row) == 2}
+    key = keys.get(f"*@{inputs.host.domain}")
+    if key is not None and f"*@{inputs.host.fqdn}" not in keys:
+        end = b"" if file.content.endswith(b"\n") else b"\n"
+        file.content += end + f"*@{inputs.host.fqdn} {key}\n".encode()
 
 
 def master_cf(stage: Stage, directory: str, inputs: Inputs, root: Root) -> Findings:

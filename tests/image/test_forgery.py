@@ -23,8 +23,9 @@ IMPATIENT = '[health]\ninterval = "1s"\ntimeout = "1s"\n'
 SPEAKS = """
 import smtplib, sys
 host, sender, recipient = sys.argv[1:4]
+helo = sys.argv[5] if len(sys.argv) > 5 else "peer.outside.example"
 text = sys.argv[4].encode()
-with smtplib.SMTP(host, 25, "peer.outside.example", timeout=60) as smtp:
+with smtplib.SMTP(host, 25, helo, timeout=60) as smtp:
     smtp.ehlo()
     try:
         smtp.sendmail(sender, [recipient], text)
@@ -69,8 +70,19 @@ def stranger(containers: Containers) -> Iterator[Peer]:
 
 
 @pytest.fixture(scope="module")
-def zone(containers: Containers, outside: Server) -> Iterator[Peer]:
+def bouncing(containers: Containers) -> Iterator[Peer]:
+    """The host of bouncing.example, whose own name (HELO) is all that SPF knows of it."""
+    with peer(containers) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def zone(containers: Containers, outside: Server, bouncing: Peer) -> Iterator[Peer]:
     records = [
+        f"host-record=mail.bouncing.example,{bouncing.address}",
+        f"txt-record=mail.bouncing.example,v=spf1 ip4:{bouncing.address} -all",
+        "mx-host=bouncing.example,mail.bouncing.example",
+        "txt-record=_dmarc.bouncing.example,v=DMARC1; p=reject",
         f"host-record={HOSTNAME},192.0.2.1",
         f"mx-host={DOMAIN},{HOSTNAME}",
         f"host-record=mail.outside.example,{outside.address}",
@@ -150,6 +162,43 @@ def test_a_forged_author_is_refused_and_an_unknown_one_is_not(receiver: Server, 
     assert stranger.python(SPEAKS, receiver.address, "", ANNA, plain) == "accepted"
     receiver.receive(ANNA, "of nobody")
     assert receiver.run("grep", "-rq", "Subject: forged", "/var/mail").code == 1
+
+
+HEAD = f"To: {ANNA}\r\nDate: Mon, 01 Jan 2024 12:00:00 +0000\r\nMessage-ID: <1@peer>\r\n"
+
+
+@pytest.mark.parametrize(
+    "authors",
+    [
+        "From: someone@mail.outside.example, boss@strict.test\r\n",
+        "From: someone@mail.outside.example\r\nFrom: boss@strict.test\r\n",
+    ],
+)
+def test_more_than_one_author_is_refused(receiver: Server, stranger: Peer, authors: str) -> None:
+    answer = stranger.python(SPEAKS, receiver.address, "", ANNA, f"{authors}{HEAD}Subject: two\r\n\r\nx\r\n")
+    assert re.match(r"5\d\d ", answer), answer
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        '"Writer, Some" <someone@mail.outside.example>',
+        "Some Writer someone@mail.outside.example <someone@mail.outside.example>",
+        "=?utf-8?q?S=C3=B8me=2C_Writer?= <someone@mail.outside.example>",
+        "<someone@mail.outside.example> (Writer, Some)",
+        "someone@mail.outside.example",
+    ],
+)
+def test_sloppy_but_honest_authors_are_taken(receiver: Server, stranger: Peer, author: str) -> None:
+    message = f"From: {author}\r\nTo: {ANNA}\r\nSubject: sloppy\r\n\r\nx\r\n"
+    assert stranger.python(SPEAKS, receiver.address, "", ANNA, message) == "accepted"
+
+
+def test_a_bounce_with_an_aligned_helo_passes(receiver: Server, bouncing: Peer) -> None:
+    author = "MAILER-DAEMON@bouncing.example"
+    answer = bouncing.python(SPEAKS, receiver.address, "", BOB, text(BOB, "a bounce", author), "mail.bouncing.example")
+    assert answer == "accepted"
+    assert "dmarc=pass (p=reject dis=none) header.from=bouncing.example" in results(receiver.receive(BOB, "a bounce"))
 
 
 def test_a_sender_that_its_domain_does_not_allow_is_refused(receiver: Server, stranger: Peer) -> None:
