@@ -43,7 +43,7 @@ RUN export DEBIAN_FRONTEND=noninteractive \
       amavisd-new spamassassin gnupg libmail-dkim-perl libnet-dns-perl \
       7zip arj bzip2 cabextract cpio file gzip lhasa lzop rpm2cpio unrar-free unzip xz-utils zstd \
       clamav-daemon clamav-freshclam \
-      rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban python3-pyinotify nftables \
+      rspamd redis-server postgrey postsrsd postfix-mta-sts-resolver fail2ban python3-pyinotify nftables iptables \
       fetchmail getmail6 sasl2-bin libsasl2-modules \
       pflogsumm logwatch libdate-manip-perl \
  && gpasswd --add clamav amavis && gpasswd --add amavis clamav && gpasswd --add postfix sasl && gpasswd --add _rspamd clamav \

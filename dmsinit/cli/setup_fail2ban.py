@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from dmsinit.cli._kernel_bans import kernel_bans
 from dmsinit.cli.setup_debug import show_file
 from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.cli.setup_verb import Verb
@@ -87,6 +88,9 @@ def _ban(session: Session, addresses: Sequence[str]) -> int:
     if code or text == "0":
         reason = text if code else "fail2ban-jail.cf ignores this address (ignoreip)"
         raise Refused(f"cannot ban {addresses[0]}: {reason}")
+    if not kernel_bans(addresses[0]):
+        cause = "Fail2ban lists it, but the kernel has no rule for it, so nothing is blocked"
+        raise Refused(f"cannot ban {addresses[0]}: {cause}; `setup fail2ban log` says why")
     print(f"Banned custom IP: {text}")
     return 0
 

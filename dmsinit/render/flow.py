@@ -267,11 +267,13 @@ class Run:
         """Decide about files that do not exist: at a start, user-patches.sh may make them."""
         if not os.path.isfile(self._root(USER_PATCHES)) or self._mode in (Mode.APPLY, Mode.DETECT):
             verdict.problems += verdict.missing
+            verdict.warnings += verdict.jails
         elif self._mode is Mode.BOOT:
             self._missing = verdict.missing
         else:
             remedy = "make sure that user-patches.sh provides it"
-            verdict.warnings += [Problem(problem.where, problem.cause, remedy) for problem in verdict.missing]
+            awaited = [*verdict.missing, *verdict.jails]
+            verdict.warnings += [Problem(problem.where, problem.cause, remedy) for problem in awaited]
 
     def _early_services(self, inputs: Inputs, templates: Templates) -> list[Problem]:
         """Read services that users define before anything is installed: all errors come at once."""
@@ -319,7 +321,7 @@ class Run:
         self._report.await_line()
         if patches:
             with self._phase("check again"):
-                found = patched.check(self._missing, postfix.lines_of_users(stage, self._root), self._root)
+                found = patched.check(self._missing, stage, self._root)
                 self._voice.warn(found.warnings)
                 if found.problems:
                     raise ProblemsFound(found.problems)

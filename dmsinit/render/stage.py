@@ -8,7 +8,10 @@ from dmsinit.render.atomic import Places, make_directories, remove_tree, write_i
 from dmsinit.render.paths import Root
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.
-_CHECKED_DIRECTORIES: Final = ("/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d", "/etc/rspamd")
+_CHECKED_DIRECTORIES: Final = (
+    "/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d", "/etc/rspamd",
+    "/etc/fail2ban", "/etc/fail2ban/action.d", "/etc/fail2ban/filter.d", "/etc/fail2ban/jail.d",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

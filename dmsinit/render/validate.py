@@ -13,7 +13,7 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render import spamassassin
-from dmsinit.render.check import postfix
+from dmsinit.render.check import dovecot, fail2ban, postfix
 from dmsinit.render.fetchmail import RC
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import Job, Outcome
@@ -39,6 +39,8 @@ class Verdict:
     warnings: list[Problem] = field(default_factory=list)
     missing: list[Problem] = field(default_factory=list)
     """Problems that are none if user-patches.sh makes a file."""
+    jails: list[Problem] = field(default_factory=list)
+    """Jails of Fail2ban that do not work, unless user-patches.sh makes what they name."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,18 @@ class _Checker:
     comments_only: bool = True
     """Whether a file of comments is worth the question."""
 
-    def concerns(self, stage: Stage, root: Root) -> bool:
+    always_at_a_start: bool = False
+    """Whether `beside` counts only while the server runs."""
+
+    def concerns(self, stage: Stage, root: Root, *, changes_only: bool = True) -> bool:
         """Return whether there is something to check."""
         found = (file for path, file in stage.files.items() if path.startswith(self.needs))
         if not any(file.origin is not None or not self.users_only for file in found):
             return False
         if not self.comments_only and not re.search(rb"^[^#\s]", stage.files[self.needs].content, re.MULTILINE):
             return False
-        return not self.beside or self._has_changed(stage, root)
+        asked = self.always_at_a_start and not changes_only
+        return asked or not self.beside or self._has_changed(stage, root)
 
     def _has_changed(self, stage: Stage, root: Root) -> bool:
         """Return whether what is staged is not what is installed; what packages left as an example is no file."""
@@ -79,7 +85,9 @@ class Checks:
     def __init__(self, stage: Stage, directory: str, root: Root, *, changes_only: bool = False) -> None:
         """`changes_only`: what takes long is asked about what is not in force only."""
         self._stage, self._directory, self._root, self._changes_only = stage, directory, root, changes_only
-        self._jobs = [(c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage, root)]
+        self._jobs = [
+            (c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage, root, changes_only=changes_only)
+        ]
 
     def verdict(self) -> Verdict:
         """Wait for all of them, and return what they said."""
@@ -139,12 +147,24 @@ def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
         text = re.sub(r"^Error in configuration file ", "", text)
         serious = outcome.code != 0 and not line.startswith("doveconf: Warning")
         remedy = _UPGRADE if "Unknown s" in text else "correct it, see https://doc.dovecot.org/2.4/"
-        users = "dovecot.cf" if "/etc/dovecot/local.conf" in stage.files else DOVECOT_CONF
-        problem = _placed(text, stage, remedy) or Problem(users, text.removeprefix(f"{DOVECOT_CONF}: "), remedy)
+        problem = _placed(text, stage, remedy) or _about_name(text.removeprefix(f"{DOVECOT_CONF}: "), stage, remedy)
         found = verdict.problems if serious else verdict.warnings
         found += [] if problem in found else [problem]
     if outcome.code and not outcome.stderr.strip():
         verdict.problems.append(Problem(DOVECOT_CONF, outcome.complaint, "correct dovecot.cf"))
+    for name, place in dovecot.missing_plugins(outcome.stdout, Root()):
+        text = f"Plugin '{name}' not found from directory {place}, so no session could start"
+        verdict.missing.append(_about_name(text, stage, "correct its name, or provide it"))
+
+
+def _about_name(text: str, stage: Stage, remedy: str) -> Problem:
+    """Return Dovecot's complaint about what it quotes, with the line of the user's file that says it."""
+    file = stage.files.get("/etc/dovecot/local.conf")
+    if file is None:
+        return Problem(DOVECOT_CONF, text, remedy)
+    quoted = re.search(r"'([\w-]+)'", text)
+    line = _find(file, re.compile(rf"^[^#]*(?<![\w-]){re.escape(quoted.group(1))}(?![\w-])")) if quoted else 0
+    return Problem(file.source(line), text, remedy)
 
 
 def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -290,6 +310,12 @@ def _global_extensions(directory: str) -> str:
     return "+vnd.dovecot.pipe +vnd.dovecot.filter" + (" +editheader" if found and found[-1] == "yes" else "")
 
 
+def read_fail2ban(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    problems, jails = fail2ban.findings(outcome, stage, directory, Root())
+    verdict.problems += problems
+    verdict.jails += jails
+
+
 _REGEXP_FILE: Final = "/etc/postfix/regexp"
 
 _CHECKERS: Final = (
@@ -310,6 +336,14 @@ _CHECKERS: Final = (
     _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
     _Checker(spamassassin.RULES, spamassassin.command, read_spamassassin, True),
     _Checker(RC, lambda directory: ["fetchmail", "--version", "--fetchmailrc", directory + RC], read_fetchmail, True),
+    _Checker(
+        f"{fail2ban.DIRECTORY}/",
+        fail2ban.command,
+        read_fail2ban,
+        True,
+        f"{fail2ban.DIRECTORY}/",
+        always_at_a_start=True,
+    ),
     _sievec(BEFORE_SIEVE),
     _sievec(AFTER_SIEVE),
     _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),

@@ -160,3 +160,55 @@ def test_what_user_patches_did_not_provide_is_a_problem_of_the_volume(start: Sta
     assert [line for line in errors if "postfix-main.cf:1: sender_canonical_maps cannot be used" in line], errors
     assert [line for line in errors if "user-patches.sh: " in line and "smtpd_recipient_limit = many" in line], errors
     assert [line for line in errors if "user-patches.sh: Dovecot cannot read its configuration" in line], errors
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mail_plugins {\n  quota = yes\n  nosuch = yes\n}\n", "error: dovecot.cf:3: Plugin 'nosuch' not found"),
+        ("protocol imap {\n  mail_plugins {\n    imap_x = yes\n  }\n}\n", "error: dovecot.cf:3: Plugin 'imap_x'"),
+        ("sieve_plugins {\n  sieve_x = yes\n}\n", "error: dovecot.cf:2: Plugin 'sieve_x' not found"),
+        ("!include /etc/dovecot/nowhere.conf\n", "error: dovecot.cf"),
+    ],
+)
+def test_what_dovecot_cannot_load_is_named(checked: Server, text: str, said: str) -> None:
+    lines = check(checked, {"dovecot.cf": text})
+    assert [line for line in lines if line.startswith(said)], lines
+
+
+def test_plugins_that_are_there_or_off_are_left_alone(checked: Server) -> None:
+    text = "mail_plugins {\n  acl = yes\n  mail_log = yes\n  nosuch = no\n}\n"
+    text += "protocol imap {\n  mail_plugins = imap_acl\n}\n"
+    assert check(checked, {"dovecot.cf": text}) == []
+
+
+@pytest.fixture(scope="module")
+def guarded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with Fail2ban whose jails ban with iptables, and with jails that cannot work."""
+    jails = "[DEFAULT]\nbanaction = iptables-multiport\n[mine]\nenabled = true\nfilter = nosuch\n"
+    jails += "[dovecot]\nbanaction = ufw\n"
+    files = {**ACCOUNTS, "fail2ban-jail.cf": jails}
+    server = containers.start(files, tmp_path_factory.mktemp("guarded"), environment={"ENABLE_FAIL2BAN": "1"})
+    yield server.wait_until_up()
+    server.remove()
+
+
+def test_jails_that_cannot_work_are_named_at_the_start(guarded: Server) -> None:
+    errors = [line for line in guarded.log().splitlines() if " ERROR " in line]
+    assert [line for line in errors if "fail2ban-jail.cf:3: the jail mine does not work: there is no filter" in line]
+    assert [line for line in errors if "fail2ban-jail.cf:6: the jail dovecot does not work: its action ufw" in line]
+    assert not [line for line in errors if "iptables" in line]
+
+
+def test_a_ban_is_in_the_kernel_or_not_reported_as_one(guarded: Server) -> None:
+    guarded.checked("setup", "fail2ban", "ban", "192.0.2.7")
+    assert "192.0.2.7" in guarded.checked("nft", "list", "ruleset")
+    guarded.checked("fail2ban-client", "set", "custom", "action", "iptables-multiport", "actionban", "false")
+    refused = guarded.run("setup", "fail2ban", "ban", "192.0.2.8")
+    assert refused.code == 1
+    assert "the kernel has no rule for it" in refused.output
+
+
+def test_a_jail_file_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:
+    lines = check(guarded, {"fail2ban-fail2ban.cf": "[Definition\nloglevel = INFO\n"})
+    assert [line for line in lines if line.startswith("error: fail2ban-fail2ban.cf:1: Fail2ban cannot read it")], lines

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.check import master_cf, postfix, trial
+from dmsinit.render.check import dovecot, fail2ban, master_cf, postfix, trial
 from dmsinit.render.check.findings import Line
 from dmsinit.render.check.trial import MAIN_CF, MASTER_CF, Copy, Texts
 from dmsinit.render.paths import RENDERED, Root
-from dmsinit.render.processes import Job
+from dmsinit.render.processes import Job, Outcome
+from dmsinit.render.stage import Stage
 from dmsinit.settings import Severe
 
 DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
@@ -27,14 +28,28 @@ class Patched:
     warnings: list[Problem] = field(default_factory=list)
 
 
-def check(missing: list[Problem], lines: list[Line], root: Root) -> Patched:
-    """Check the installed files; `missing` was found before in `lines` of the config volume: is it there now?"""
-    dovecot = Job(["doveconf", "-n", "-c", root(DOVECOT_CONF)]) if root.exists(DOVECOT_CONF) else None
-    result = _postfix(lines if missing else [], root)
-    if dovecot is not None and (outcome := dovecot.wait()).code not in (0, 127):
+def check(missing: list[Problem], stage: Stage, root: Root) -> Patched:
+    """Check the installed files; `missing` was found before in lines of the config volume: is it there now?"""
+    doveconf = Job(["doveconf", "-n", "-c", root(DOVECOT_CONF)]) if root.exists(DOVECOT_CONF) else None
+    jails = Job(fail2ban.command(root.prefix)) if any(path in stage.files for path in fail2ban.USERS) else None
+    result = _postfix(postfix.lines_of_users(stage, root) if missing else [], root)
+    if jails is not None:
+        problems, errors = fail2ban.findings(jails.wait(), stage, root.prefix, root)
+        result.warnings += [*problems, *errors]
+    if doveconf is not None:
+        _dovecot(doveconf.wait(), missing, result, root)
+    return result
+
+
+def _dovecot(outcome: Outcome, missing: list[Problem], result: Patched, root: Root) -> None:
+    if outcome.code not in (0, 127):
         cause = f"Dovecot cannot read its configuration: {outcome.complaint.removeprefix('doveconf: ')}"
         result.warnings.append(_of_script(cause))
-    return result
+    for name, place in dovecot.missing_plugins(outcome.stdout, root):
+        known = [problem for problem in missing if f"'{name}'" in problem.cause]
+        result.problems += known
+        cause = f"Dovecot's plugin {name} is not in {place}, so no session could start"
+        result.warnings += [] if known else [_of_script(cause)]
 
 
 def _postfix(lines: list[Line], root: Root) -> Patched:

@@ -1,0 +1,175 @@
+"""The check of Fail2ban: what its client makes of the jails, and whether filters, expressions and programs are there.
+
+A jail that cannot work keeps nothing else from working: it is an error in the log. What Fail2ban cannot read at all
+keeps it from starting, and is a problem.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from dmsinit.problem import Problem
+from dmsinit.render.paths import Root
+from dmsinit.render.processes import Outcome
+from dmsinit.render.stage import Stage, StagedFile
+from dmsinit.settings import Severe
+
+DIRECTORY: Final = "/etc/fail2ban"
+USERS: Final = (f"{DIRECTORY}/jail.d/user-jail.local", f"{DIRECTORY}/fail2ban.local")
+_BAD_EXPRESSION: Final = "dmsinit cannot compile "
+_COMPILE: Final = f"""
+import ast, sys
+from fail2ban.server.failregex import Regex, RegexException
+for line in sys.stdin:
+    print(line, end="")
+    entry = ast.literal_eval(line) if "regex'" in line else []
+    if len(entry) > 3 and entry[2] in ("addfailregex", "addignoreregex", "prefregex"):
+        for text in entry[3] if isinstance(entry[3], list) else [entry[3]]:
+            try:
+                Regex(text)
+            except RegexException as error:
+                print(repr(["{_BAD_EXPRESSION}", entry[1], str(error)]))
+"""
+_PIPELINE: Final = 'fail2ban-client -c "$1" -d | python3 -I -c "$2"'
+_PATH: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_SHELLS_OWN: Final = frozenset(
+    (
+        *(
+            "if",
+            "then",
+            "else",
+            "elif",
+            "fi",
+            "for",
+            "do",
+            "done",
+            "case",
+            "esac",
+            "while",
+            "until",
+            "in",
+            "!",
+            "[[",
+            "[",
+        ),
+        *(
+            "test",
+            "echo",
+            "printf",
+            "true",
+            "false",
+            ":",
+            "cd",
+            "set",
+            "export",
+            "eval",
+            "read",
+            "exit",
+            "return",
+            "shift",
+        ),
+        *("trap", "unset", "local", "command", "exec", ".", "type", "wait"),
+    )
+)
+_TAG: Final = re.compile(r"<([\w/-]+)>")
+_COMMAND: Final = re.compile(r"(?:^|(?<!\\)[;|&({\n]|\b(?:then|else|do|if|while|!)\s)\s*([\w./+-]+)(?=\s|$)")
+
+
+def command(directory: str) -> list[str]:
+    """Return what prints all that the client would tell the server (Python literals), and expressions that are none."""
+    return ["sh", "-c", _PIPELINE, "check", directory + DIRECTORY, _COMPILE]
+
+
+def findings(outcome: Outcome, stage: Stage, directory: str, root: Root) -> tuple[list[Problem], list[Problem]]:
+    """Return problems, and errors about single jails."""
+    said = [line for line in outcome.stdout.splitlines() if not line.startswith("[")]
+    text = "\n".join([outcome.stderr, *said]).replace(directory, "")
+    unreadable = re.search(r"Source contains parsing errors|contains no section headers|invalid syntax", text)
+    if unreadable:
+        return [_unreadable(text, stage)], []
+    jails = [*_skipped(text, stage), *_wrong_expressions(outcome.stdout, stage), *_no_programs(outcome, stage, root)]
+    return [], list(dict.fromkeys(jails))
+
+
+def _unreadable(text: str, stage: Stage) -> Problem:
+    match = re.search(r"(?:'|file: ')(/etc/fail2ban/[^']+)'(?:, line: (\d+)|\s*\[line +(\d+)\])", text)
+    file = stage.files.get(match.group(1)) if match else None
+    number = int(match.group(2) or match.group(3) or 0) if match else 0
+    where = file.source(number) if file else match.group(1) if match else DIRECTORY
+    return Problem(
+        where, "Fail2ban cannot read it, and would not start", "write sections and name = value, see jail.conf(5)"
+    )
+
+
+def _skipped(text: str, stage: Stage) -> Iterator[Problem]:
+    """Name jails that the client leaves out, with what it said just before."""
+    cause = ""
+    for line in text.splitlines():
+        said = re.search(r"ERROR\s+(.*)", line)
+        if not said:
+            continue
+        jail = re.fullmatch(r"Errors in jail '([^']+)'\. Skipping\.\.\.", said.group(1))
+        if jail:
+            yield _jail(stage, jail.group(1), cause or "cannot be read")
+            cause = ""
+        elif missing := re.search(r"config files for '(filter|action)\.d/([^']+)'", said.group(1)):
+            cause = f"there is no {missing.group(1)} {missing.group(2)}"
+        else:
+            cause = cause or said.group(1)
+
+
+def _wrong_expressions(text: str, stage: Stage) -> Iterator[Problem]:
+    for entry in _entries(text):
+        if entry[0] == _BAD_EXPRESSION:
+            yield _jail(stage, entry[1], f"an expression of its filter cannot be read: {entry[2]}")
+
+
+def _no_programs(outcome: Outcome, stage: Stage, root: Root) -> Iterator[Problem]:
+    for entry in _entries(outcome.stdout):
+        if len(entry) != 5 or entry[2] != "action":
+            continue
+        jail, action, properties = entry[1], entry[3], dict(entry[4])
+        for name in ("actionstart", "actionban"):
+            for program in programs(properties.get(name, ""), properties):
+                if not _exists(program, root):
+                    yield _jail(stage, jail, f"its action {action} cannot ban, because there is no program {program}")
+
+
+def programs(script: str, properties: dict[str, str]) -> list[str]:
+    """Return the programs that an action's script runs, its <tags> replaced by the action's `properties`."""
+    for _ in range(5):
+        script = _TAG.sub(lambda match: str(properties.get(match.group(1), match.group(0))), script)
+    script = re.sub(r"'[^']*'|\"[^\"]*\"", "''", script)
+    return [word for word in dict.fromkeys(_COMMAND.findall(script)) if word not in _SHELLS_OWN and not word.isdigit()]
+
+
+def _exists(program: str, root: Root) -> bool:
+    return root.exists(program) if "/" in program else any(root.exists(f"{place}/{program}") for place in _PATH)
+
+
+def _entries(text: str) -> Iterator[list[Any]]:
+    for line in text.splitlines():
+        if line.startswith("[") and ("'action'" in line or _BAD_EXPRESSION in line):
+            yield ast.literal_eval(line)
+
+
+def _jail(stage: Stage, jail: str, cause: str) -> Problem:
+    sentence = f"the jail {jail} does not work: {cause}"
+    return Severe(_place(stage, jail), sentence, "correct it, or provide what it names")
+
+
+def _place(stage: Stage, jail: str) -> str:
+    """Return where the user's file speaks of the jail, or of all of them."""
+    file = stage.files.get(USERS[0])
+    if file is None:
+        return f"{DIRECTORY} ({jail})"
+    for section in (jail, "DEFAULT"):
+        if number := _section(file, section):
+            return file.source(number)
+    return file.source()
+
+
+def _section(file: StagedFile, name: str) -> int:
+    lines = file.content.decode("utf-8", "replace").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if line.strip() == f"[{name}]"), 0)
