@@ -71,6 +71,8 @@ MAIL_LOG_OFFSET: Final = f"{WORK}/mail-log-offset"
 """The size of the mail log when the container started: what the container's output shows begins there."""
 
 
+LOCAL_CONF: Final = "/etc/dovecot/local.conf"
+"""What dovecot.cf of the config volume becomes."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -243,7 +245,21 @@ class Run:
         stage.write(directory)
         edited = overrides.master_cf(stage, directory, inputs, self._root)
         self._voice.warn([*findings.warnings, *edited.warnings])
-        return stage, [*inputs.problems, *findings.problems, *edited.problems]
+        return stage, [*inputs.problems, *findings.problems, *edited.problems, *self._absent(findings.absent, stage)]
+
+    def _absent(self, absent: list[Problem], stage: Stage) -> list[Problem]:
+        """Return which of the files of Dovecot's that do not exist are problems: a check may run where none are."""
+        in_force = stage.files.get(LOCAL_CONF)
+        running = self._mode in (Mode.APPLY, Mode.DETECT)
+        if running and in_force is not None and self._root.read(LOCAL_CONF) != in_force.content:
+            return absent
+        if self._mode is Mode.BOOT and not os.path.isfile(self._root(USER_PATCHES)):
+            return absent
+        if self._mode is Mode.BOOT:
+            self._missing += absent
+        else:
+            self._voice.warn(absent)
+        return []
 
     def _start_checks(self, stage: Stage, directory: str) -> validate.Checks:
         self._mounted = mount_points(self._root)
@@ -269,7 +285,7 @@ class Run:
             verdict.problems += verdict.missing
             verdict.warnings += verdict.jails
         elif self._mode is Mode.BOOT:
-            self._missing = verdict.missing
+            self._missing += verdict.missing
         else:
             remedy = "make sure that user-patches.sh provides it"
             awaited = [*verdict.missing, *verdict.jails]

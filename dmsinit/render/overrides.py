@@ -141,14 +141,14 @@ def _copy(stage: Stage, copied: Copied, root: Root, findings: Findings) -> None:
     text = read(root, copied.name, findings)
     if text is not None and copied.name == "dovecot.cf":
         findings.problems += dovecot23.scan(copied.name, text)
-        findings.warnings += _missing_files(copied.name, text, stage, root)
+        findings.absent += _missing_files(copied.name, text, stage, root)
     if text is not None:
         file = stage.add(copied.target, text, owner=copied.owner, group=copied.group, mode=copied.mode)
         file.origin = Origin(1, copied.name)
 
 
 def _missing_files(name: str, text: str, stage: Stage, root: Root) -> list[Problem]:
-    """Return a warning for each certificate that is not there; doveconf opens none, and user-patches.sh may make it."""
+    """Return a problem for each certificate that is not there: doveconf opens none."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         match = _SSL_FILE.fullmatch(line)

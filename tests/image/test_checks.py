@@ -137,10 +137,13 @@ def test_user_patches_may_provide_what_the_volume_names_and_an_index_is_made(sta
             "postfix-main.cf": "sender_canonical_maps = regexp:/etc/postfix/made\n"
             "mynetworks = 127.0.0.0/8 hash:/tmp/docker-mailserver/nets\n",
             "nets": "192.0.2.0/24 OK\n",
-            "user-patches.sh": "echo '/^x@x\\.test$/ y@x.test' > /etc/postfix/made\n",
+            "dovecot.cf": "ssl_server_cert_file = /etc/dovecot/made.pem\nssl_server_key_file = /etc/dovecot/made.key\n",
+            "user-patches.sh": "echo '/^x@x\\.test$/ y@x.test' > /etc/postfix/made\ncd /etc/dovecot\n"
+            "cp ../dms/tls/*-made-cert.pem made.pem\ncp ../dms/tls/*-made-key.pem made.key\n",
         }
     ).wait_until_up()
     assert "postfix-main.cf" not in server.log()
+    assert "dovecot.cf" not in server.log()
     assert server.checked("postmap", "-q", "192.0.2.0/24", "hash:/tmp/docker-mailserver/nets").strip() == "OK"
     server.send(ANNA, "by a table", port=587, login=ANNA)
     assert server.receive(ANNA, "by a table")["From"] == ANNA
@@ -151,6 +154,7 @@ def test_what_user_patches_did_not_provide_is_a_problem_of_the_volume(start: Sta
         {
             **ACCOUNTS,
             "postfix-main.cf": "sender_canonical_maps = regexp:/etc/postfix/made\n",
+            "dovecot.cf": "ssl_server_cert_file = /etc/dovecot/made.pem\n",
             "user-patches.sh": "postconf 'smtpd_recipient_limit = many'\n"
             "echo 'nosuch = 1' > /etc/dovecot/conf.d/99-x.conf\n",
         }
@@ -158,8 +162,21 @@ def test_what_user_patches_did_not_provide_is_a_problem_of_the_volume(start: Sta
     assert server.wait_for_end() == 78
     errors = [line for line in server.log().splitlines() if " ERROR " in line]
     assert [line for line in errors if "postfix-main.cf:1: sender_canonical_maps cannot be used" in line], errors
+    assert [line for line in errors if "dovecot.cf:1: /etc/dovecot/made.pem does not exist" in line], errors
     assert [line for line in errors if "user-patches.sh: " in line and "smtpd_recipient_limit = many" in line], errors
     assert [line for line in errors if "user-patches.sh: Dovecot cannot read its configuration" in line], errors
+
+
+def test_what_user_patches_breaks_is_an_error_that_names_it_and_nothing_says_ready(start: Start) -> None:
+    server = start({**ACCOUNTS, "user-patches.sh": "postconf 'smtpd_recipient_limit = many'\n"})
+    log = server.wait_for_log("user-patches.sh: ")
+    assert " ERROR " in log.splitlines()[-1]
+    assert "smtpd does not start with this: bad numerical configuration: smtpd_recipient_limit = many" in log
+    server.wait_for_line("/var/log/mail/mail.log", "fatal: bad numerical configuration: smtpd_recipient_limit = many")
+    assert server.services()["postfix"]["state"] not in ("ready", "busy")
+    server.checked("postconf", "smtpd_recipient_limit = 99")
+    server.checked("dmsctl", "restart", "postfix")
+    server.wait_until_up()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Startup continues whatever it did (behaviour 9), so that its mistakes are errors
 config volume names and nobody has made is a problem of the config volume.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,12 +34,18 @@ def check(missing: list[Problem], stage: Stage, root: Root) -> Patched:
     doveconf = Job(["doveconf", "-n", "-c", root(DOVECOT_CONF)]) if root.exists(DOVECOT_CONF) else None
     jails = Job(fail2ban.command(root.prefix)) if any(path in stage.files for path in fail2ban.USERS) else None
     result = _postfix(postfix.lines_of_users(stage, root) if missing else [], root)
+    result.problems += [problem for problem in missing if _is_still_absent(problem, root)]
     if jails is not None:
         problems, errors = fail2ban.findings(jails.wait(), stage, root.prefix, root)
         result.warnings += [*problems, *errors]
     if doveconf is not None:
         _dovecot(doveconf.wait(), missing, result, root)
     return result
+
+
+def _is_still_absent(problem: Problem, root: Root) -> bool:
+    match = re.match(r"(/\S+) does not exist", problem.cause)
+    return match is not None and not root.exists(match.group(1))
 
 
 def _dovecot(outcome: Outcome, missing: list[Problem], result: Patched, root: Root) -> None:
