@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, Containers, account
 from tests.support.rights import Rights, read_table
 
@@ -128,3 +129,11 @@ def test_every_service_and_user_of_the_table_was_seen(processes: list[Process]) 
     rare = {"policyd-spf", "nobody", "amavis"}  # started when there is something to do
     for name in seen.keys() - {"", *ONCE}:
         assert table[name].users - seen[name] <= rare, name
+
+
+def test_without_the_right_to_take_any_away_services_run(start: Start) -> None:
+    """A container with `cap_drop: SETPCAP`: its services have what it has."""
+    environment = {"ENABLE_AMAVIS": "0", "ENABLE_OPENDMARC": "0"}
+    server = start(FILES, environment=environment, options=["--cap-drop=SETPCAP"]).wait_until_up()
+    with server.imap(ANNA) as imap:
+        assert imap.select()[0] == "OK"
