@@ -72,7 +72,7 @@ class Configuration:
             pass
         except REFUSALS as error:
             self._note(f"not in force: {error}", "error")
-            self._log.error(f"cannot apply the changed configuration, everything stays as it was: {error}")
+            self._log.error(f"cannot apply the changed configuration: {error}")
         finally:
             installed.set()
 
@@ -212,14 +212,14 @@ class Configuration:
 
     async def _take_back(self, before: Plan, rendered: Rendered, failure: OperationFailed) -> OperationFailed:
         """Put the previous files and services back; return what to tell of it."""
-        self._log.error(f"the changed configuration does not work, the previous one comes back: {failure}")
+        self._log.error(f"the new configuration does not work and is rolled back: {failure}")
         try:
             await Conversation(start_render("--roll-back"), self._children).roll_back()
             await self._supervisor.converge(before, rendered.changes, Reason.CONFIG_CHANGED)
         except (RenderFailed, OperationFailed) as second:
-            sentence = f"{failure}; going back to the previous configuration failed, too: {second}"
+            sentence = f"{failure}; rolling back failed too: {second}"
             return OperationFailed(sentence, log_lines=failure.log_lines)
-        sentence = f"the change was taken back, because it does not work: {failure}"
+        sentence = f"the new configuration was rolled back: {failure}"
         return OperationFailed(sentence, log_lines=failure.log_lines)
 
     def _note(self, line: str, level: str = "info") -> None:

@@ -175,14 +175,14 @@ def test_what_does_not_work_is_taken_back(server: Server, service: str, definiti
         (server.config / "postfix-main.cf").write_text("max_idle = 56s\n")
         (folder / f"{service}.toml").write_text('description = "changed"\nenv = { CHANGED = "1" }\n' + definition)
     assert "the previous one comes back" in server.log()
-    assert any("was taken back" in problem and service in problem for problem in problems(server))
+    assert any("was rolled back" in problem and service in problem for problem in problems(server))
     assert server.checked("postconf", "-h", "max_idle").strip() == "100s"
     services = server.services()
     assert services[service]["state"] == "ready"
     assert services[service]["description"] != "changed"
     result = server.run("dmsctl", "apply")
     assert result.code == 1
-    assert "was taken back" in result.output
+    assert "was rolled back" in result.output
     assert 'dms_apply_total{result="failed"}' in server.checked("dmsctl", "metrics")
     (server.config / "postfix-main.cf").unlink()
     with handled(server):
