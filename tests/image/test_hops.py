@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.image.conftest import AT_ONCE
+from tests.image.conftest import AT_ONCE, Start
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
 
 ANNA, BOB, COPIES, ALIAS = (f"{name}@{DOMAIN}" for name in ("anna", "bob", "copies", "team"))
@@ -125,3 +125,34 @@ def test_what_is_attached_to_a_submitted_message_is_left_as_it_was(hops: Server)
     path = hops.checked("grep", "-rl", f"Subject: {subject}", f"/var/mail/{DOMAIN}/copies").split()[0]
     stored = hops.checked("cat", path)
     assert stored[stored.index("--b\n") :].strip() == message[message.index("--b\n") :].strip()
+
+
+def test_what_strangers_wrote_is_forwarded_as_it_came(start: Start) -> None:
+    """Every header that their signature may cover is there, and none of ways inside this server."""
+    files = {
+        "postfix-accounts.cf": account(ANNA),
+        "postfix-virtual.cf": f"{ALIAS} friend@outside.test\n",
+        "postfix-main.cf": "postscreen_greet_wait = 1s\nsmtpd_sender_restrictions =\n"
+        "transport_maps = inline:{ outside.test=smtp:[127.0.0.1]:2525 }\n",
+        "dovecot.cf": AT_ONCE,
+    }
+    server = start(files, environment={"ENABLE_OPENDMARC": "0"}).wait_until_up()
+    server.checked("sh", "-c", "smtp-sink -u nobody -d /tmp/sink. 127.0.0.1:2525 9 > /dev/null 2>&1 &")
+    message = letter(ALIAS, "to be forwarded", "rita@stranger.test")
+    theirs = {
+        "Date": "Mon, 01 Jan 2024 12:00:00 +0000", "User-Agent": "Mutt", "X-Mailer": "theirs",
+        "X-Originating-IP": "192.0.2.7", "X-Enigmail-Version": "1",
+    }  # fmt: skip
+    for name, value in theirs.items():
+        message[name] = value
+    message["Received"] = "from a (localhost [127.0.0.1]) by mail.stranger.test (Postfix) with ESMTPSA id 1"
+    with server.smtp() as smtp:
+        smtp.sendmail("", [ALIAS], message.as_bytes())
+    server.checked("timeout", "60", "bash", "-c", "until grep -q 'to be forwarded' /tmp/sink.*; do sleep 0.1; done")
+    found = " ".join(server.checked("sh", "-c", "cat /tmp/sink.*").split())
+    for name, value in theirs.items():
+        assert f"{name}: {value}" in found
+    assert "by mail.stranger.test (Postfix) with ESMTPSA" in found
+    assert "by mail.example.test (Postfix)" in found
+    assert "127.0.0.1]) by mail.example.test" not in found
+    assert "X-MS-Reactions" not in found
