@@ -1,5 +1,6 @@
 """Changes that come faster than a daemon reloads: each is in force soon, and none is refused or kills a daemon."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -17,8 +18,9 @@ DETECTOR_LOG = "/var/log/supervisor/changedetector.log"
 def server(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with Amavis, whose reload takes seconds."""
     server = containers.start(
-        {"postfix-accounts.cf": account(f"anna@{DOMAIN}")}, tmp_path_factory.mktemp("reloads"),
-        environment={"ENABLE_POSTGREY": "1"},
+        {"postfix-accounts.cf": account(f"anna@{DOMAIN}"), "spamassassin-rules.cf": "dns_available no\n"},
+        tmp_path_factory.mktemp("reloads"),
+        environment={"ENABLE_SPAMASSASSIN": "1", "SA_TAG": "-1000"},
     )  # fmt: skip
     yield server.wait_until_up()
     server.remove()
@@ -31,6 +33,20 @@ def started(server: Server, name: str) -> dict[str, str]:
     return {pid: fields[19] for pid, fields in rows if fields[1] == str(server.pids()[name])}
 
 
+def installed_meanwhile(server: Server) -> list[int]:
+    """Return for each reload of Amavis how many changes Postfix took over in its time, its own among them."""
+    events = [json.loads(line) for line in server.checked("dmsctl", "events", "--json", "--lines", "500").splitlines()]
+    counts: list[int] = []
+    reloading = False
+    for event in events:
+        if event["service"] == "amavis":
+            reloading = event["to"] == "reloading"
+            counts += [0] if reloading else []
+        elif reloading and event["service"] == "postfix" and event["to"] == "reloading":
+            counts[-1] += 1
+    return counts
+
+
 def test_accounts_in_new_domains_one_after_the_other(server: Server) -> None:
     """Each changes the domains that Amavis serves, which executes itself anew to read them."""
     before = server.services()
@@ -40,22 +56,20 @@ def test_accounts_in_new_domains_one_after_the_other(server: Server) -> None:
         time.sleep(GAPS_SECONDS[number % len(GAPS_SECONDS)])  # the pace of whoever adds accounts
     last = f"d{CHANGES - 1}.test"
     usable = f"until grep -q {last} /etc/postfix/vhost && grep -q {last} /etc/dovecot/userdb; do sleep 0.05; done"
-    server.checked("timeout", "15", "bash", "-c", usable)  # one reload after the other takes far longer
+    server.checked("timeout", "50", "bash", "-c", usable)
     with server.imap(f"user@{last}"):
         pass
     server.wait_for_line(DETECTOR_LOG, "amavis reload")
     idle = 'until dmsctl status amavis --json | grep -q \'"state": *"ready"\'; do sleep 0.2; done'
     server.checked("timeout", "60", "bash", "-c", idle)
     after = server.services()
-    assert {name: one["restarts"] for name, one in after.items()} == {
-        name: one["restarts"] for name, one in before.items()
-    }
-    assert {name: one["pid"] for name, one in after.items()} == {name: one["pid"] for name, one in before.items()}
-    log = server.log()
-    assert "cannot" not in log
+    for name in ("amavis", "dovecot", "postfix", "opendkim"):
+        assert (after[name]["pid"], after[name]["restarts"]) == (before[name]["pid"], before[name]["restarts"])
+    assert max(installed_meanwhile(server)) >= 2  # a change does not wait for the reload of the one before
+    assert "cannot" not in server.log()
     assert "not in force" not in server.checked("cat", DETECTOR_LOG)
     server.send(f"user@{last}", "to the last one", port=465, login=f"anna@{DOMAIN}")
-    assert server.receive(f"user@{last}", "to the last one")["X-Virus-Scanned"] == "Yes"
+    assert server.receive(f"user@{last}", "to the last one")["X-Spam-Status"]  # Amavis knows the domain for ours
 
 
 @pytest.mark.parametrize("name", ["amavis", "dovecot", "postfix"])
