@@ -223,8 +223,9 @@ class Configuration:
         return OperationFailed(sentence, log_lines=failure.log_lines)
 
     def _note(self, line: str, level: str = "info") -> None:
-        """Write into the log of the change detection."""
-        if DETECTOR in self._supervisor.units and self._log.shows(level):
+        """Write into the log of the change detection, whatever LOG_LEVEL is: scripts wait for its lines."""
+        wanted = level != "debug" or self._log.shows(level)
+        if wanted and DETECTOR in self._supervisor.units:
             output = self._supervisor.unit(DETECTOR).tree.output
             for part in line.splitlines():
                 output.note(f"{timestamp()} {level.upper():5} {DETECTOR}: {part}")
