@@ -174,7 +174,7 @@ def test_what_does_not_work_is_taken_back(server: Server, service: str, definiti
     with handled(server, "not in force"):
         (server.config / "postfix-main.cf").write_text("max_idle = 56s\n")
         (folder / f"{service}.toml").write_text('description = "changed"\nenv = { CHANGED = "1" }\n' + definition)
-    assert "the previous one comes back" in server.log()
+    assert "is rolled back" in server.log()
     assert any("was rolled back" in problem and service in problem for problem in problems(server))
     assert server.checked("postconf", "-h", "max_idle").strip() == "100s"
     services = server.services()
