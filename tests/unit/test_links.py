@@ -36,7 +36,6 @@ ALLOWED_IN_SHELL = {
     "services/amavis.toml": "as amavis",
     "services/changedetector.toml": "in /run/dmsinit, which is root's",
     "services/fetchmail.toml": "as fetchmail",
-    "services/opendmarc.toml": "in /run, which is root's",
     "services/postfix.toml": "in the top of the spool, which is root's",
     "templates/usr/local/bin/spamassassin-learn": "as amavis",
     "templates/usr/local/bin/spamassassin-update.j2": "in /tmp, a new file of root's own",

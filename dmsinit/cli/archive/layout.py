@@ -36,8 +36,8 @@ PATHS: Final[Mapping[str, str]] = {
 """Where each volume is mounted; the order is that of the archive."""
 
 SERVICE_OWNERS: Final = frozenset({
-    "_mta-sts", "_rspamd", "amavis", "clamav", "debian-spamd", "dovecot", "fetchmail", "nogroup", "postdrop", "postfix",
-    "postgrey", "postsrsd", "redis", "root", "syslog",
+    "_mta-sts", "_rspamd", "amavis", "clamav", "debian-spamd", "docker", "dovecot", "fetchmail",
+    "nogroup", "postdrop", "postfix", "postgrey", "postsrsd", "redis", "root", "syslog",
 })  # fmt: skip
 """Users and groups that own state and logs (state.tsv); their numeric ids may differ between releases of the image."""
 
