@@ -161,6 +161,7 @@ COMMANDS = (
     ("setup", "debug", "fetchmail"),
     ("virus-wiper",),
     ("dmsctl", "restart", "dovecot"),
+    ("dmsctl", "restart", "fail2ban"),
     ("logrotate", "--force", "/etc/logrotate.conf"),
     ("dmsctl", "backup", "/tmp/archive"),
 )
