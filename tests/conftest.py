@@ -9,7 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import hypothesis
 import pytest
+
+# How long an example takes says how busy the machine is, and nothing of the code: a test has its own limit.
+hypothesis.settings.register_profile(
+    "busy-machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy-machine")
 
 # A shell without job control starts what runs in the background with SIGINT ignored, and children inherit that; the
 # commands under test must see it as on a terminal.

@@ -85,6 +85,8 @@ def why_no_alias(alias: str) -> str:
 
 def why_no_recipient(recipient: str) -> str:
     """Return why Postfix cannot send to the recipient of an alias, as a clause; an empty string if it can."""
+    if recipient.lstrip('"')[:1] in ("|", "/", ":"):
+        return "only an alias of postfix-aliases.cf leads to a command, a file or a list; name that alias"
     if recipient.isascii():
         return ""
     local_part, _, domain = recipient.rpartition("@")

@@ -119,6 +119,9 @@ def masters(lines: list[Line], findings: Findings) -> tuple[Master, ...]:
     return tuple(found.values())
 
 
+_OTHER_NAME: Final = "choose another name"
+
+
 def aliases(lines: list[Line], findings: Findings) -> tuple[Alias, ...]:
     """Parse postfix-virtual.cf (virtual(5), logical lines): alias target[,target …]."""
     found: dict[str, Alias] = {}
@@ -131,10 +134,10 @@ def aliases(lines: list[Line], findings: Findings) -> tuple[Alias, ...]:
             findings.warn(ALIASES, number, f"the alias {key} has no domain and is skipped", "write: user@domain target")
         elif (first := found.setdefault(alias.address, alias)) is not alias:
             _warn_of_repetition(ALIASES, number, alias.address, first == alias, findings)
-        elif not key.isascii() or not value.isascii():
-            reason = why_no_alias(key) or next(filter(None, map(why_no_recipient, alias.targets)), "")
-            cause = f"the alias {key} cannot be reached by other servers" if why_no_alias(key) else f"the alias {key}"
-            findings.warn(ALIASES, number, f"{cause}: {reason}", "choose another name")
+        elif not key.isascii() and (reason := why_no_alias(key)):
+            findings.warn(ALIASES, number, f"the alias {key} cannot be reached by other servers: {reason}", _OTHER_NAME)
+        elif reason := next(filter(None, map(why_no_recipient, alias.targets)), ""):
+            findings.warn(ALIASES, number, f"the alias {key}: {reason}", _OTHER_NAME)
     return tuple(found.values())
 
 

@@ -148,7 +148,7 @@ def test_a_refused_apply_is_reported_with_its_reason_and_warnings_reach_who_asks
     assert "no_such_parameter" not in busy.checked("dmsctl", "apply")
 
 
-@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x01", "\x1f", "\x7f"])
+@pytest.mark.parametrize("character", ["\n", "\r", "\t", "\x01", "\x1f", "\x7f", "\x85", "\u2028"])
 def test_no_argument_holds_a_control_character(busy: Server, character: str) -> None:
     for command in (
         ("relay", "add-auth", DOMAIN, f"a{character}evil", "pw"),

@@ -34,6 +34,17 @@ def test_what_is_no_alias_is_refused(tmp_path: Path, alias: str) -> None:
         add_alias(tmp_path, alias, ("a@x.test",))
 
 
+@pytest.mark.parametrize("recipient", ["|id", '"|id -u"', "/etc/passwd", ":include:/etc/passwd"])
+def test_what_only_local_aliases_lead_to_is_refused(tmp_path: Path, recipient: str) -> None:
+    """In a virtual table it is an address of nobody: mail to it would be accepted, and come back."""
+    with pytest.raises(EditError, match=r"only an alias of postfix-aliases\.cf leads to"):
+        add_alias(tmp_path, "a@x.test", (recipient,))
+    (tmp_path / NAME).write_text(f"a@x.test {recipient}\n")
+    (warning,) = read(tmp_path).warnings
+    assert warning.where == f"{NAME}:1"
+    assert "only an alias of postfix-aliases.cf leads to" in warning.cause
+
+
 def test_remove_keeps_the_rest_and_takes_the_line_with_the_last(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("s@x.test\ta@x.test, ab@x.test,\n# c\n b@x.test\nas@x.test a@x.test\n")
     assert remove_alias(tmp_path, "S@x.test", ("A@x.test",))
