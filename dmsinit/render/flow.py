@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from dmsinit.base import capabilities
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Service
 from dmsinit.problem import Problem, ProblemsFound
@@ -118,9 +119,10 @@ class Run:
         except ProblemsFound as found:
             return self._refuse(found.problems)
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            dropped = capabilities.remedy() if error.errno in (errno.EPERM, errno.EACCES) else ""
+            if error.errno not in _NO_ROOM and not dropped:
                 raise
-            remedy = "make room, or make it writable, and run dmsctl apply"
+            remedy = dropped or "make room, or make it writable, and run dmsctl apply"
             self._snapshot = None
             return self._refuse([Problem(error.filename or WORK, f"cannot be written: {error.strerror}", remedy)])
         finally:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from dmsinit.base import capabilities
 from dmsinit.base.beneath import Directory, parent_of
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import journal, previous
@@ -80,6 +81,7 @@ class Installer:
         self._result = Result()
         self._places = Places()
         self._kept: set[str] = set()
+        self._preparing = ""
         self._conflicts: dict[str, bytes] = {}
 
     def preview(self, secrets: Iterable[str] | None = None) -> Result:
@@ -107,6 +109,7 @@ class Installer:
         obsolete = self._obsolete()
         try:
             for write in writes:
+                self._preparing = write.file.path
                 self._prepare(write)
             if not self._fresh:
                 previous.keep(self._result.changes, self._stage.links, self._root)
@@ -116,8 +119,11 @@ class Installer:
             for write in writes:
                 self._discard(write)
             path = str(error.filename or "").removesuffix(TEMPORARY_SUFFIX).removeprefix(self._root.prefix)
-            remedy = "make room, or make it writable; nothing was changed"
-            raise ProblemsFound([Problem(path, f"cannot be written: {error.strerror}", remedy)]) from error
+            remedy = (capabilities.remedy() if error.errno == errno.EPERM else "") or "make room, or make it writable"
+            remedy += "; nothing was changed"
+            raise ProblemsFound(
+                [Problem(path or self._preparing, f"cannot be written: {error.strerror}", remedy)]
+            ) from error
         for write in writes:
             self._replace(write)
         for path in obsolete:

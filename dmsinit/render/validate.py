@@ -21,6 +21,7 @@ from dmsinit.render.stage import Stage, StagedFile
 from dmsinit.volume.files import REGEXP
 
 MAIN_CF: Final = "/etc/postfix/main.cf"
+DOVECOT: Final = "/etc/dovecot"
 DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
 ALIASES: Final = "/etc/aliases"
 BARE_POSTFIX: Final = f"{os.path.dirname(__file__)}/check/bare"
@@ -152,9 +153,16 @@ def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
         found += [] if problem in found else [problem]
     if outcome.code and not outcome.stderr.strip():
         verdict.problems.append(Problem(DOVECOT_CONF, outcome.complaint, "correct dovecot.cf"))
-    for name, place in dovecot.missing_plugins(outcome.stdout, Root()):
-        text = f"Plugin '{name}' not found from directory {place}, so no session could start"
-        verdict.missing.append(_about_name(text, stage, "correct its name, or provide it"))
+    if outcome.code == 0:
+        main_cf = stage.files[MAIN_CF].content if MAIN_CF in stage.files else Root().read(MAIN_CF) or b""
+        values = dict(postfix.settings(main_cf.decode("utf-8", "surrogateescape")))
+        texts = [file.content for path, file in stage.files.items() if path.startswith(f"{DOVECOT}/conf.d/")]
+        for text in dovecot.sentences(outcome.stdout, values, texts, Root()):
+            verdict.missing.append(_about_name(text, stage, "correct it, or provide what it names"))
+
+
+_NAMED_BY: Final = {"lmtp": ("protocols",), "65265": ("policy", "quota-status"), "sasl-auth.sock": ("auth",)}
+"""Words of a line that closes a socket without its name."""
 
 
 def _about_name(text: str, stage: Stage, remedy: str) -> Problem:
@@ -162,9 +170,10 @@ def _about_name(text: str, stage: Stage, remedy: str) -> Problem:
     file = stage.files.get("/etc/dovecot/local.conf")
     if file is None:
         return Problem(DOVECOT_CONF, text, remedy)
-    quoted = re.search(r"'([\w-]+)'", text)
-    line = _find(file, re.compile(rf"^[^#]*(?<![\w-]){re.escape(quoted.group(1))}(?![\w-])")) if quoted else 0
-    return Problem(file.source(line), text, remedy)
+    quoted = re.search(r"'(?:port |/\S*/)?([^'/]+)'", text)
+    words = [quoted.group(1), *_NAMED_BY.get(quoted.group(1), ())] if quoted else []
+    lines = [_find(file, re.compile(rf"^[^#]*(?<![\w-]){re.escape(word)}(?![\w-])")) for word in words]
+    return Problem(file.source(next(filter(None, lines), 0)), text, remedy)
 
 
 def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:

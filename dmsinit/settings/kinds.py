@@ -4,6 +4,7 @@ import re
 from typing import Final, Unpack
 
 from dmsinit.base import dovecot_fields
+from dmsinit.base.next_hop import is_host, next_hop
 from dmsinit.settings.field import Choice, Fault, Field, Options, Same, Text, check_printable, quoted
 
 _UNIT_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -190,7 +191,26 @@ class RelayName(Text):
         if "[" in word or "]" in word or len(word.split()) > 1:
             bare = word.strip("[]").partition("]")[0]
             raise Fault("is not a bare host name", f"write {self.name}={bare}, and the port in RELAY_PORT")
+        if word and not is_host(word):
+            match = re.fullmatch(r"(?:\w+://)?([^:/]*)(?::(\d+))?/?", word)
+            host, port = (match.group(1), match.group(2)) if match else ("", None)
+            host = host if is_host(host) else "HOST"
+            raise Fault(
+                "is not a host name or an address", f"write {self.name}={host}, and RELAY_PORT={port or 'PORT'}"
+            )
         return word
+
+
+class NextHop(Text):
+    """Where Postfix sends mail to, in its own notation: hosts, each with a port or not, and separated by commas."""
+
+    def parse(self, text: str) -> str:
+        value = super().parse(text)
+        for word in value.split(","):
+            cause = next_hop(word.strip()) if "$" not in word else ""
+            if word.strip() and cause:
+                raise Fault("is not where Postfix can send mail to", cause)
+        return value
 
 
 class YesNo(Choice):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from dmsinit.settings.field import Choice, Flag, Section, Text, Whole
-from dmsinit.settings.kinds import Protocols, RelayName, Words
+from dmsinit.settings.kinds import NextHop, Protocols, RelayName, Words
 
 _SRS: Final = "ENABLE_SRS=1"
 _POSTGREY: Final = "ENABLE_POSTGREY=1"
@@ -42,7 +42,7 @@ class Relaying(Section):
 
     __slots__ = ()
 
-    default_relay_host = Text(
+    default_relay_host = NextHop(
         "",
         "Postfix `relayhost`, word for word: `[host]:port` or `host`.",
         one_word=True,

@@ -52,6 +52,13 @@ def check(server: Server, files: dict[str, str]) -> list[str]:
          "error: postfix-main.cf:1: smtpd_recipient_restrictions: permit_mynetwork is not a restriction"),
         ("relayhost = [relay.test]587\n", "error: postfix-main.cf:1: relayhost: [relay.test]587 has 587 where"),
         ("virtual_transport = lmpt:unix:/run/x\n", "error: postfix-main.cf:1: virtual_transport: master.cf has no "),
+        ("canonical_maps = foo:/bar\n", "error: postfix-main.cf:1: canonical_maps cannot be used"),
+        ("x = foo:/bar\nsmtp_dns_reply_filter = $x\n", "error: postfix-main.cf:1: x cannot be used, and mail would be"),
+        ("smtpd_recipient_restrictions = check_recipient_access foo:/bar, permit_mynetworks, reject\n",
+         "error: postfix-main.cf:1: smtpd_recipient_restrictions cannot be used"),
+        ("alias_maps = proxy:pgsql:/bar\n", "error: postfix-main.cf:1: alias_maps cannot be used"),
+        ("smtpd_upstream_proxy_protocol = hapro\n", "error: postfix-main.cf:1: smtpd does not start with this"),
+        ("queue_directory = /nope\n", "error: postfix-main.cf:1: queue_directory: there is no directory /nope"),
         ("header_checks = pcre:/tmp/docker-mailserver/postfix-main.cf\n",
          "warning: postfix-main.cf:1: pcre map /tmp/docker-mailserver/postfix-main.cf, line 1"),
     ],
@@ -67,10 +74,13 @@ def test_all_lines_are_named_at_once_and_exceptions_in_master_cf_too(checked: Se
         checked,
         {
             "postfix-main.cf": "smtpd_recipient_limit = many\nmessage_size_limit = 1M\nmax_use = none\n",
-            "postfix-master.cf": "submission/inet/smtpd_hard_error_limit=few\nsmtp/unix/smtp_bind_address=nowhere\n",
+            "postfix-master.cf": "submission/inet/smtpd_hard_error_limit=few\nsmtp/unix/smtp_bind_address=nowhere\n"
+            "submission/inet/smtpd_upstream_proxy_protocol=hapro\n"
+            "submissions/inet/smtpd_helo_restrictions=check_helo_access,foo:/bar\n",
         },
     )
-    for where in ("postfix-main.cf:1", "postfix-main.cf:2", "postfix-main.cf:3", "postfix-master.cf:1"):
+    main_cf = [f"postfix-main.cf:{number}" for number in (1, 2, 3)]
+    for where in (*main_cf, "postfix-master.cf:1", "postfix-master.cf:3", "postfix-master.cf:4"):
         assert [line for line in lines if line.startswith(f"error: {where}: ")], (where, lines)
 
 
@@ -185,6 +195,25 @@ def test_what_user_patches_breaks_is_an_error_that_names_it_and_nothing_says_rea
         ("protocol imap {\n  mail_plugins {\n    imap_x = yes\n  }\n}\n", "error: dovecot.cf:3: Plugin 'imap_x'"),
         ("sieve_plugins {\n  sieve_x = yes\n}\n", "error: dovecot.cf:2: Plugin 'sieve_x' not found"),
         ("!include /etc/dovecot/nowhere.conf\n", "error: dovecot.cf"),
+        ("mail_plugins = quota nosuch\n", "error: dovecot.cf:1: Plugin 'nosuch' not found"),
+        ("remote 192.0.2.1 {\n  protocol imap {\n    mail_plugins/nosuch = Y\n  }\n}\n", "error: dovecot.cf:3: Plugin"),
+        ("protocol sieve {\n  mail_plugins {\n    nosuch = 1\n  }\n}\n", "error: dovecot.cf:3: Plugin 'nosuch' not"),
+        (
+            "# x\nprotocols = imap\n",
+            "error: dovecot.cf:2: Dovecot does not listen at '/run/dovecot/lmtp', where virtual_",
+        ),
+        ("protocols {\n  lmtp = no\n}\n", "error: dovecot.cf:2: Dovecot does not listen at '/run/dovecot/lmtp'"),
+        ("service lmtp {\n  unix_listener lmtp {\n    path = other\n  }\n}\n", "error: dovecot.cf:2: Dovecot does not"),
+        (
+            "service quota-status {\n  inet_listener policy {\n    port = 0\n  }\n}\n",
+            "error: dovecot.cf:2: Dovecot does not listen at 'port 65265'",
+        ),
+        (
+            "service auth {\n  unix_listener /dev/shm/sasl-auth.sock {\n    mode = 0\n  }\n}\n",
+            "error: dovecot.cf:2: Dovecot does not listen at '/dev/shm/sasl-auth.sock', where smtpd_sasl_path",
+        ),
+        ("auth_mechanisms = plain foo\n", "error: dovecot.cf:1: unknown authentication mechanism 'foo'"),
+        ("service auth {\n  user = nobody2\n}\n", "error: dovecot.cf:2: user 'nobody2' of service auth does not exist"),
     ],
 )
 def test_what_dovecot_cannot_load_is_named(checked: Server, text: str, said: str) -> None:
@@ -195,6 +224,7 @@ def test_what_dovecot_cannot_load_is_named(checked: Server, text: str, said: str
 def test_plugins_that_are_there_or_off_are_left_alone(checked: Server) -> None:
     text = "mail_plugins {\n  acl = yes\n  mail_log = yes\n  nosuch = no\n}\n"
     text += "protocol imap {\n  mail_plugins = imap_acl\n}\n"
+    text += "auth_mechanisms = plain login scram-sha-256\nprotocols = imap lmtp pop3\n"
     assert check(checked, {"dovecot.cf": text}) == []
 
 
@@ -228,3 +258,11 @@ def test_a_ban_is_in_the_kernel_or_not_reported_as_one(guarded: Server) -> None:
 def test_a_jail_file_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:
     lines = check(guarded, {"fail2ban-fail2ban.cf": "[Definition\nloglevel = INFO\n"})
     assert [line for line in lines if line.startswith("error: fail2ban-fail2ban.cf:1: Fail2ban cannot read it")], lines
+
+
+def test_a_start_without_a_capability_that_it_needs_names_it(start: Start) -> None:
+    server = start(ACCOUNTS, options=("--cap-drop=FOWNER",))
+    assert server.wait_for_end() == 78
+    (error,) = [line for line in server.log().splitlines() if " ERROR " in line and "cannot be written" in line]
+    assert "/etc/" in error
+    assert "Operation not permitted; give the container the capability FOWNER (cap_add" in error

@@ -16,6 +16,9 @@ _ABOUT_PARAMETER: Final = re.compile(
     r"(?:configuration|length [^:]*): [\w-]+ =|^(?:parameter|invalid) [\w-]+:|^[\w-]+ parameter value"
 )
 """It says which parameter it is about: if not a user's, then ours or a default (as of virtual(8))."""
+_TABLE_TYPE: Final = re.compile(r"^unsupported dictionary type: ([\w-]+)|^(\w+) requires ")
+"""What is said of the type of a table, without its name."""
+_RELATIVE: Final = re.compile(r"\bopen (?:database )?([\w.-]+): ")
 _UNAVAILABLE: Final = " is unavailable. "
 """How a warning about a table begins from which every lookup fails."""
 _MISSING: Final = re.compile(r"\bopen(?: database)? (?:\w+:)?(/[^\s:;,]+).*No such file or directory")
@@ -61,6 +64,8 @@ def complaints(attempts: Iterable[Attempt], lines: list[Line], fallback: str) ->
 def _complaint(said: Said, attempt: Attempt, lines: list[Line], fallback: str) -> Complaint | None:
     if not said.level or not said.text:
         return None
+    if said.level == "warning" and _TABLE_TYPE.search(said.text):
+        return None  # it guesses at a package; the error follows
     deadly = said.level in ("fatal", "panic")
     serious = said.level != "warning" or _UNAVAILABLE in said.text
     match = _MISSING.search(said.text)
@@ -87,7 +92,19 @@ def cause_of(text: str, service: str, lines: list[Line]) -> Line | None:
         for line in candidates:
             if name in re.split(r"[\s,:{}]+", line.value) or (len(name) > 3 and name in line.value):
                 return line
-    return None
+    return _table(text, candidates)
+
+
+def _table(text: str, candidates: Iterable[Line]) -> Line | None:
+    """Return the line with a table of the type that a complaint is about, or with one of that (relative) name."""
+    kind, name = _TABLE_TYPE.search(text), _RELATIVE.search(text)
+    if kind:
+        pattern = rf"(?<![\w-]){kind.group(1) or kind.group(2)}:"
+    elif name:
+        pattern = rf":{re.escape(_INDEX.sub('', name.group(1)))}(?![\w.-])"
+    else:
+        return None
+    return next((line for line in candidates if re.search(pattern, line.value)), None)
 
 
 def _cause(said: Said, attempt: Attempt, line: Line) -> str:

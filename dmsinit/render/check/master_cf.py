@@ -21,6 +21,8 @@ class Entry:
     arguments: tuple[str, ...]
     instead: tuple[str, str] = ("", "")
     """Which parameter is set in the place of which other, only for a check."""
+    behind_proxy: bool = False
+    """Whether its client is one that a proxy announces (smtpd(8) reads how only then), only for a check."""
 
     @property
     def options(self) -> dict[str, str]:

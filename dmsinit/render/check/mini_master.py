@@ -4,6 +4,8 @@ Most values of main.cf and all its tables are read by the daemons alone, when th
 by starting them: each gets what master(8) would give it (a listening socket on descriptor 6, the pipes on 3 to 5, see
 `master_proto.h`) and a client that is already connected. A daemon that greets this client, or closes the connection,
 has read its configuration and opened its tables. smtpd(8) runs in stand-alone mode (`-S`): it asks nobody else.
+Where a proxy announces its clients, it is started once more in the usual way: it asks nobody before the proxy has
+spoken.
 
 Nothing real is touched: the queue, the data directory and the log are in a directory of this run (POSTLOG_SERVICE, the
 way in which Postfix logs to postlogd(8), leads to a socket here). No message is given to any daemon.
@@ -120,7 +122,7 @@ class MiniMaster:
         return listener
 
     def _start(self, entry: Entry, path: str) -> None:
-        if entry.command == "smtpd":
+        if entry.command == "smtpd" and not entry.behind_proxy:
             client, server = socket.socketpair()
             self._cleanup.enter_context(client)
             with server:

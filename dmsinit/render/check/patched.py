@@ -18,6 +18,7 @@ from dmsinit.render.stage import Stage
 from dmsinit.settings import Severe
 
 DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
+_DOVECOT_RENDERED: Final = f"{RENDERED}/etc/dovecot/conf.d"
 SCRIPT: Final = "user-patches.sh"
 
 
@@ -52,10 +53,13 @@ def _dovecot(outcome: Outcome, missing: list[Problem], result: Patched, root: Ro
     if outcome.code not in (0, 127):
         cause = f"Dovecot cannot read its configuration: {outcome.complaint.removeprefix('doveconf: ')}"
         result.warnings.append(_of_script(cause))
-    for name, place in dovecot.missing_plugins(outcome.stdout, root):
-        known = [problem for problem in missing if f"'{name}'" in problem.cause]
+    if outcome.code:
+        return
+    values = dict(postfix.settings(_text(MAIN_CF, root)))
+    rendered = [root.read(f"{_DOVECOT_RENDERED}/{name}") or b"" for name in root.listing(_DOVECOT_RENDERED)]
+    for cause in dovecot.sentences(outcome.stdout, values, rendered, root):
+        known = [problem for problem in missing if problem.cause == cause]
         result.problems += known
-        cause = f"Dovecot's plugin {name} is not in {place}, so no session could start"
         result.warnings += [] if known else [_of_script(cause)]
 
 

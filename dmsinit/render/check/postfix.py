@@ -77,7 +77,7 @@ def _ask(texts: Texts, lines: list[Line], entries: list[Entry], root: Root, fall
     names = reads.touched(own, values)
     edited = {line.service for line in lines if line.service}
     wanted = reads.concerned(entries, names, edited, lambda path: root.read(path) or b"")
-    wanted += reads.of_transports(entries, own)
+    wanted += [*reads.of_transports(entries, own), *reads.behind_proxies(wanted, values)]
     tables = indexes.named([*values.items(), *((line.name, line.value) for line in lines)])
     attempts = trial.attempt(texts, wanted, entries, indexes.outdated(tables, root), root) if lines else []
     return complaints(attempts, lines, fallback)

@@ -23,6 +23,7 @@ PER_TRANSPORT: Final = (
     "_delivery_slot_cost", "_delivery_slot_loan", "_delivery_slot_discount", "_minimum_delivery_slots",
 )  # fmt: skip
 """Ends of names that the queue manager reads for each transport, when its first message comes (qmgr(8))."""
+PROXY_PROTOCOL: Final = "smtpd_upstream_proxy_protocol"
 _DELIVERY_AGENTS: Final = ("discard", "error", "lmtp", "local", "pipe", "smtp", "virtual")
 _WITHOUT_PREFIX: Final = ("_initial_destination_concurrency",)
 
@@ -86,6 +87,15 @@ def of_transports(entries: Iterable[Entry], values: Mapping[str, str]) -> list[E
         elif name in timed:
             found += _with(entries, "local", name, "command_time_limit", value)
     return found
+
+
+def behind_proxies(wanted: Iterable[Entry], values: Mapping[str, str]) -> list[Entry]:
+    """Return one more smtpd(8) for each whose clients a proxy announces: the stand-alone mode does not read how."""
+    return [
+        replace(entry, behind_proxy=True)
+        for entry in wanted
+        if entry.command == "smtpd" and {**values, **entry.options}.get(PROXY_PROTOCOL)
+    ]
 
 
 def _with(entries: list[Entry], command: str, name: str, default: str, value: str) -> list[Entry]:

@@ -3,6 +3,7 @@
 No daemon looks at them when it starts, so they are checked here, by what postconf(5) says of their form.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
@@ -21,6 +22,11 @@ _TRANSPORTS: Final = frozenset(
      "mailbox_transport", "fallback_transport", "error_delivery_slot_transport"}
 )  # fmt: skip
 _NEXT_HOPS: Final = frozenset({"relayhost", "smtp_fallback_relay", "fallback_relay", "lmtp_fallback_relay"})
+_DIRECTORIES: Final = frozenset(
+    {"queue_directory", "data_directory", "command_directory", "daemon_directory", "meta_directory", "shlib_directory",
+     "config_directory"}
+)  # fmt: skip
+"""A check gives the daemons others in their place."""
 _MILTERS: Final = frozenset({"smtpd_milters", "non_smtpd_milters"})
 _ENDPOINT: Final = re.compile(r"(?:inet6?|unix|local):\S+")
 _WORD: Final = re.compile(r"\{[^{}]*\}|[^\s,]+")
@@ -29,11 +35,15 @@ _DEPTH: Final = 8
 
 
 def check(
-    lines: Iterable[Line], settings: Mapping[str, str], entries: Iterable[Entry], read: Callable[[str], bytes]
+    lines: Iterable[Line],
+    settings: Mapping[str, str],
+    entries: Iterable[Entry],
+    read: Callable[[str], bytes],
+    is_directory: Callable[[str], bool] = os.path.isdir,
 ) -> list[Problem]:
     """Return problems of the users' `lines`, given all `settings` of main.cf and the services of master.cf.
 
-    `read` returns the bytes of a file of the system.
+    `read` returns the bytes of a file of the system; `is_directory` returns whether a directory is there.
     """
     services, entries = read("/etc/services"), list(entries)
     transports = {entry.name for entry in entries if entry.kind == "unix"}
@@ -48,6 +58,8 @@ def check(
             causes = _transport(value, transports)
         elif line.name in _NEXT_HOPS:
             causes = filter(None, (next_hop(word, services) for word in _words(value)))
+        elif line.name in _DIRECTORIES:
+            causes = [] if is_directory(value) else [f"there is no directory {value}, so Postfix could not work"]
         elif line.name in _MILTERS:
             causes = _milters(value)
         elif line.name in lists or line.name in classes:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dmsinit.base.next_hop import next_hop
+from dmsinit.base.next_hop import is_host, next_hop
 
 SERVICES = b"smtp\t25/tcp\nsubmission\t587/tcp\nntp\t123/udp\n"
 
@@ -38,3 +38,15 @@ def test_what_is_not_a_next_hop(text: str, said: str) -> None:
 def test_without_a_list_any_name_of_a_port_will_do() -> None:
     assert next_hop("relay.test:submission") == ""
     assert "has 5a where a port belongs" in next_hop("relay.test:5a")
+
+
+@pytest.mark.parametrize(
+    "text", ["x..example", ".relay.test", "-relay.test", "1.2.3.4.5", "bad..cafe", "1:2", "a b", ""]
+)
+def test_what_is_not_a_host(text: str) -> None:
+    assert not is_host(text)
+
+
+@pytest.mark.parametrize("text", ["relay.test.", "192.0.2.1", "2001:db8::1", "ipv6:2001:db8::1", "r_1", "9.relay.test"])
+def test_hosts(text: str) -> None:
+    assert is_host(text)

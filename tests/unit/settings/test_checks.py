@@ -112,6 +112,31 @@ def test_relay_credentials() -> None:
     assert complaints(RELAY_USER="a", RELAY_PASSWORD="b", DEFAULT_RELAY_HOST="[r.test]:587") == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("RELAY_HOST", "smtp.example.net:587", "write RELAY_HOST=smtp.example.net, and RELAY_PORT=587"),
+        ("RELAY_HOST", "smtp://r.test", "write RELAY_HOST=r.test, and RELAY_PORT=PORT"),
+        ("RELAY_HOST", "x..example", "write RELAY_HOST=HOST, and RELAY_PORT=PORT"),
+        ("RELAY_HOST", "[r.test]:587", "write RELAY_HOST=r.test, and the port in RELAY_PORT"),
+        ("DEFAULT_RELAY_HOST", "smtp://r.test", "has //r.test where a port belongs"),
+        ("DEFAULT_RELAY_HOST", "[r.test]:25,x..y", "x..y is not a host; write host:port or [host]:port"),
+    ],
+)
+def test_a_relay_that_is_not_a_host(name: str, value: str, remedy: str) -> None:
+    with pytest.raises(SettingsRefused) as caught:
+        loaded(**{name: value})
+    (problem,) = caught.value.problems
+    assert problem.where == name
+    assert remedy in problem.remedy
+
+
+@pytest.mark.parametrize("value", ["r.test", "192.0.2.1", "2001:db8::1", "r.test."])
+def test_relays(value: str) -> None:
+    assert loaded(RELAY_HOST=value).settings.relay_host == value
+    assert loaded(DEFAULT_RELAY_HOST=f"[{value}]:587,r.test:25").settings.default_relay_host.startswith("[")
+
+
 def test_mailbox_that_cannot_hold_a_message() -> None:
     assert complaints(POSTFIX_MAILBOX_SIZE_LIMIT="1000") == ["POSTFIX_MAILBOX_SIZE_LIMIT"]
     assert complaints(POSTFIX_MAILBOX_SIZE_LIMIT="4096000", POSTFIX_MESSAGE_SIZE_LIMIT="2048000") == []

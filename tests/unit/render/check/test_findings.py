@@ -11,6 +11,8 @@ LINES = [
     Line("postfix-main.cf:2", "sender_canonical_maps", "regexp:/etc/postfix/nowhere"),
     Line("postfix-main.cf:3", "mynetworks", "127.0.0.0/8 hash:/etc/postfix/nets"),
     Line("postfix-main.cf:4", "smtp_tls_security_level", "encrpt"),
+    Line("postfix-main.cf:5", "canonical_maps", "hash:/etc/a, foo:/bar"),
+    Line("postfix-main.cf:6", "header_checks", "texthash:nope socketmap:there"),
     Line("postfix-master.cf:1", "smtpd_recipient_limit", "few", "submission/inet"),
 ]
 
@@ -29,6 +31,9 @@ def attempt(level: str, text: str, name: str = "smtpd") -> Attempt:
         ("error", "open database /etc/postfix/nets.db: No such file or directory", "postfix-main.cf:3",
          "mynetworks cannot be used"),
         ("fatal", 'Invalid TLS level "encrpt"', "postfix-main.cf:4", "smtpd does not start with this"),
+        ("error", "unsupported dictionary type: foo", "postfix-main.cf:5", "canonical_maps cannot be used, and mail"),
+        ("error", "open database nope.db: No such file or directory", "postfix-main.cf:6", "header_checks cannot be"),
+        ("error", "socketmap requires server:socketmap argument", "postfix-main.cf:6", "header_checks cannot be used"),
         ("fatal", "something nobody foresaw", "postfix-main.cf", "which line causes it is unknown"),
     ],
 )  # fmt: skip

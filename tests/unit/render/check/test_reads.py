@@ -70,3 +70,11 @@ def test_values_of_a_transport_are_given_to_who_reads_the_default() -> None:
          ("initial_destination_concurrency", "relay_initial_destination_concurrency")),
         ("local", "command_time_limit=soon", ("command_time_limit", "policy_time_limit")),
     ]  # fmt: skip
+
+
+def test_smtpd_is_tried_behind_a_proxy_too_where_one_announces_its_clients() -> None:
+    (smtpd,) = entries("submission inet n - n - - smtpd\n  -o smtpd_upstream_proxy_protocol=hapro\n")
+    (found,) = reads.behind_proxies([smtpd], {})
+    assert found.behind_proxy
+    assert reads.behind_proxies(SERVICES, {}) == []
+    assert len(reads.behind_proxies(SERVICES, {"smtpd_upstream_proxy_protocol": "haproxy"})) == 2

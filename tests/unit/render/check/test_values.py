@@ -64,3 +64,9 @@ def test_transports_next_hops_and_milters() -> None:
 def test_expansion_ends_also_in_a_circle() -> None:
     assert expanded("$a ${b} $(c) $d", {"a": "1", "b": "$a", "c": "2"}) == "1 1 2 "
     assert "$a" in expanded("$a", {"a": "$a"})
+
+
+def test_a_directory_that_a_check_replaces_has_to_be_there() -> None:
+    assert problems(("queue_directory", "/"), ("data_directory", "$queue_directory")) == []
+    (found,) = problems(("queue_directory", "/nowhere"))
+    assert found == "postfix-main.cf:1: queue_directory: there is no directory /nowhere, so Postfix could not work"
