@@ -74,7 +74,7 @@ def test_the_log_comes_back_after_somebody_deleted_it(server: Server) -> None:
     server.checked("rm", DETECTOR_LOG)
     virtual = server.config / "postfix-virtual.cf"
     virtual.write_text(f"log@{DOMAIN} anna@{DOMAIN}\n")
-    server.checked("timeout", "30", "bash", "-c", f"until grep -q completed {DETECTOR_LOG}; do sleep 0.02; done")
+    server.checked("timeout", "30", "bash", "-c", f"until grep -q '{COMPLETED}' {DETECTOR_LOG}; do sleep 0.02; done")
     with handled(server):
         virtual.unlink()
 
