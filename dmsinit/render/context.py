@@ -183,6 +183,10 @@ def _nobody_reads(settings: Settings, volume: Volume) -> list[Problem]:
     for loop in reliance.loops(volume.aliases):
         cause = f"aliases lead in a circle ({' → '.join(loop)}): mail to them is deferred and comes back"
         found.append(Problem("postfix-virtual.cf", cause, "let one of them end at a mailbox"))
+    if not settings.smtp_only:
+        for target, alias in sorted(reliance.dead_ends(volume, settings.fqdn).items()):
+            cause = f"the alias {alias} leads to {target}, which does not exist: mail to it is accepted and comes back"
+            found.append(Problem("postfix-virtual.cf", cause, "correct it, or add that account or alias"))
     return found
 
 

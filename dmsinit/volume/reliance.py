@@ -32,15 +32,34 @@ def is_deliverable(address: str, volume: Volume, fqdn: str, *, ours: Collection[
 
     `ours` are domains that were hosted until now.
     """
-    domains = {*volume.domains, *ours}
+    return _arrives(address, volume, fqdn, {*volume.domains, *ours}, _known(volume))
+
+
+def dead_ends(volume: Volume, fqdn: str) -> dict[str, str]:
+    """Return recipients of aliases to whom nothing can be delivered, each with the first alias that leads there."""
+    domains, known = set(volume.domains), _known(volume)
+    always = {"root", *STANDARD}
+    return {
+        target: alias.address
+        for alias in reversed(volume.aliases)
+        for target in alias.targets
+        if target.lower() not in always and not _arrives(target, volume, fqdn, domains, known)
+    }
+
+
+def _known(volume: Volume) -> set[str]:
+    return {account.address for account in volume.accounts} | {alias.address for alias in volume.aliases}
+
+
+def _arrives(address: str, volume: Volume, fqdn: str, domains: Collection[str], known: Collection[str]) -> bool:
     local, _, domain = address.lower().rpartition("@")
     if not local or (domain in (fqdn, "localhost") and domain not in domains):
         return (local or domain) in local_names(volume)
     if domain not in domains:
         return True
-    known = {account.address for account in volume.accounts} | {alias.address for alias in volume.aliases}
     plain = f"{local.partition('+')[0]}@{domain}"
-    return bool({f"{local}@{domain}", plain, f"@{domain}"} & known) or _matches(f"{local}@{domain}", volume)
+    exact = f"{local}@{domain}"
+    return any(one in known for one in (exact, plain, f"@{domain}")) or _matches(exact, volume)
 
 
 def standard_aliases(volume: Volume, postmaster: str, fqdn: str) -> tuple[Alias, ...]:

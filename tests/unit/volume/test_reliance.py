@@ -6,6 +6,7 @@ import pytest
 
 from dmsinit.volume import Account, Alias, Volume
 from dmsinit.volume.reliance import (
+    dead_ends,
     is_deliverable,
     loops,
     relied_on,
@@ -43,6 +44,22 @@ VOLUME = Volume(
 )
 def test_whether_mail_arrives(address: str, expected: bool) -> None:
     assert is_deliverable(address, VOLUME, FQDN) is expected
+
+
+def test_aliases_that_lead_to_nobody() -> None:
+    aliases = (
+        Alias("a@hill.test", ("anna@hill.test", "Gone@hill.test", "away@elsewhere.test")),
+        Alias("b@hill.test", ("gone@hill.test", "a@hill.test", "team-1@hill.test", "x+y@sea.test", "Backup", "root")),
+        Alias("c@hill.test", ("nolist",)),
+        Alias("@sea.test", ("anna@hill.test",)),
+    )
+    volume = Volume(
+        Path(), accounts=VOLUME.accounts, aliases=aliases,
+        regexp_lines=VOLUME.regexp_lines, local_aliases=VOLUME.local_aliases,
+    )  # fmt: skip
+    assert dead_ends(volume, FQDN) == {
+        "Gone@hill.test": "a@hill.test", "gone@hill.test": "b@hill.test", "nolist": "c@hill.test"
+    }  # fmt: skip
 
 
 def test_standard_addresses_reach_the_postmaster_unless_somebody_mapped_them() -> None:
