@@ -109,12 +109,18 @@ class Checks:
 
 
 def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    nested: re.Match[str] | None = None
     for line in outcome.stderr.splitlines():
         text = re.sub(r"^\S*postconf: (?:warning|fatal|error): ", "", line).replace(directory, "")
         missing = re.search(r'configuration "([^"]+)": No such file', text)
         if "overriding earlier entry" in text or (missing and missing.group(1) in stage.files):
             continue
         fatal = ": fatal:" in line
+        nested = re.search(r'unreasonable macro call nesting: "([^"]+)"', text) or nested
+        if nested and "macro processing error" in text:
+            text = f"mentions itself: {nested.group(1)}"
+        elif nested and "nesting" in text:
+            continue
         problem = _placed(text, stage) or _about_parameter(text, stage)
         if " unused parameter: " in f" {text}" and problem.where.startswith(f"{MAIN_CF}:"):
             continue  # a line of ours, that what the user wrote has no use for
@@ -159,6 +165,17 @@ def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
         texts = [file.content for path, file in stage.files.items() if path.startswith(f"{DOVECOT}/conf.d/")]
         for text in dovecot.sentences(outcome.stdout, values, texts, Root()):
             verdict.missing.append(_about_name(text, stage, "correct it, or provide what it names"))
+            if where := _of_postfix(text, stage):
+                verdict.missing[-1] = Problem(where, text, verdict.missing[-1].remedy)
+
+
+def _of_postfix(text: str, stage: Stage) -> str:
+    """Return the line of the user's that makes Postfix expect Dovecot somewhere else, or ""."""
+    named, file = re.search(r", where (\w+) of Postfix", text), stage.files.get(MAIN_CF)
+    if named is None or file is None or file.origin is None:
+        return ""
+    line = _find(file, re.compile(rf"^{named.group(1)}\s*="))
+    return file.source(line) if line >= file.origin.first else ""
 
 
 _NAMED_BY: Final = {"lmtp": ("protocols",), "65265": ("policy", "quota-status"), "sasl-auth.sock": ("auth",)}
@@ -248,6 +265,10 @@ def _placed(text: str, stage: Stage, remedy: str = "") -> Problem | None:
 def _about_parameter(text: str, stage: Stage) -> Problem:
     """Return postconf's complaint about a parameter, with the line of the user's file that it is about."""
     match = re.search(r"(?:(/etc/postfix/\S+): )?(unused|undefined) parameter: ([^\s=]+)", text)
+    if itself := re.fullmatch(r"mentions itself: (\S+)", text):
+        line = _find(stage.files[MAIN_CF], re.compile(rf"^{re.escape(itself.group(1))}\s*="))
+        cause = f"the value of {itself.group(1)} mentions itself, and Postfix cannot read it"
+        return Problem(stage.files[MAIN_CF].source(line), cause, "write the value in full (see postconf -d)")
     if not match:
         return Problem(MAIN_CF, text)
     path, kind, name = match.groups()

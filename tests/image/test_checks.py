@@ -58,6 +58,9 @@ def check(server: Server, files: dict[str, str]) -> list[str]:
          "error: postfix-main.cf:1: smtpd_recipient_restrictions cannot be used"),
         ("alias_maps = proxy:pgsql:/bar\n", "error: postfix-main.cf:1: alias_maps cannot be used"),
         ("smtpd_upstream_proxy_protocol = hapro\n", "error: postfix-main.cf:1: smtpd does not start with this"),
+        ("smtp_bind_address = nonsense\n", "error: postfix-main.cf:1: smtp_bind_address: nonsense is not an IP"),
+        ("virtual_alias_maps = $virtual_alias_maps regexp:/x\n", "error: postfix-main.cf:1: the value of virtual_"),
+        ("virtual_transport = lmtp:unix:/var/run/dovecot/lmtp2\n", "error: postfix-main.cf:1: Dovecot does not listen"),
         ("queue_directory = /nope\n", "error: postfix-main.cf:1: queue_directory: there is no directory /nope"),
         ("header_checks = pcre:/tmp/docker-mailserver/postfix-main.cf\n",
          "warning: postfix-main.cf:1: pcre map /tmp/docker-mailserver/postfix-main.cf, line 1"),
@@ -80,7 +83,7 @@ def test_all_lines_are_named_at_once_and_exceptions_in_master_cf_too(checked: Se
         },
     )
     main_cf = [f"postfix-main.cf:{number}" for number in (1, 2, 3)]
-    for where in (*main_cf, "postfix-master.cf:1", "postfix-master.cf:3", "postfix-master.cf:4"):
+    for where in (*main_cf, "postfix-master.cf:1", "postfix-master.cf:2", "postfix-master.cf:3", "postfix-master.cf:4"):
         assert [line for line in lines if line.startswith(f"error: {where}: ")], (where, lines)
 
 
@@ -253,6 +256,13 @@ def test_a_ban_is_in_the_kernel_or_not_reported_as_one(guarded: Server) -> None:
     refused = guarded.run("setup", "fail2ban", "ban", "192.0.2.8")
     assert refused.code == 1
     assert "the kernel has no rule for it" in refused.output
+
+
+def test_a_time_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:
+    lines = check(guarded, {"fail2ban-jail.cf": "[DEFAULT]\nbantime = long\n[dovecot]\nfindtime = 10z\n"})
+    for number, name in ((2, "bantime = long"), (4, "findtime = 10z")):
+        assert [line for line in lines if line.startswith(f"error: fail2ban-jail.cf:{number}: {name} is not")], lines
+    assert check(guarded, {"fail2ban-jail.cf": "[DEFAULT]\nbantime = 1d 2h\nfindtime = -1\n"}) == []
 
 
 def test_a_jail_file_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:

@@ -1,7 +1,7 @@
 """The check of Fail2ban: what its client makes of the jails, and whether filters, expressions and programs are there.
 
 A jail that cannot work keeps nothing else from working: it is an error in the log. What Fail2ban cannot read at all
-keeps it from starting, and is a problem.
+keeps it from starting, and is a problem, and so is a time (bantime, findtime) that it cannot read.
 """
 
 import ast
@@ -17,13 +17,21 @@ from dmsinit.settings import Severe
 
 DIRECTORY: Final = "/etc/fail2ban"
 USERS: Final = (f"{DIRECTORY}/jail.d/user-jail.local", f"{DIRECTORY}/fail2ban.local")
+_BAD_TIME: Final = "dmsinit cannot count "
 _BAD_EXPRESSION: Final = "dmsinit cannot compile "
 _COMPILE: Final = f"""
 import ast, sys
 from fail2ban.server.failregex import Regex, RegexException
+from fail2ban.server.mytime import MyTime
+times = ("bantime", "findtime", "dbpurgeage")
 for line in sys.stdin:
     print(line, end="")
-    entry = ast.literal_eval(line) if "regex'" in line else []
+    entry = ast.literal_eval(line) if "regex'" in line or "time'" in line or "dbpurgeage'" in line else []
+    if entry and entry[0] == "set" and entry[-2] in times:
+        try:
+            MyTime.str2seconds(entry[-1])
+        except Exception:
+            print(repr(["{_BAD_TIME}", entry[1] if len(entry) == 4 else "", entry[-2], entry[-1]]))
     if len(entry) > 3 and entry[2] in ("addfailregex", "addignoreregex", "prefregex"):
         for text in entry[3] if isinstance(entry[3], list) else [entry[3]]:
             try:
@@ -88,8 +96,9 @@ def findings(outcome: Outcome, stage: Stage, directory: str, root: Root) -> tupl
     unreadable = re.search(r"Source contains parsing errors|contains no section headers|invalid syntax", text)
     if unreadable:
         return [_unreadable(text, stage)], []
+    times = list(_wrong_times(outcome.stdout, stage))
     jails = [*_skipped(text, stage), *_wrong_expressions(outcome.stdout, stage), *_no_programs(outcome, stage, root)]
-    return [], list(dict.fromkeys(jails))
+    return times, list(dict.fromkeys(jails))
 
 
 def _unreadable(text: str, stage: Stage) -> Problem:
@@ -117,6 +126,28 @@ def _skipped(text: str, stage: Stage) -> Iterator[Problem]:
             cause = f"there is no {missing.group(1)} {missing.group(2)}"
         else:
             cause = cause or said.group(1)
+
+
+def _wrong_times(text: str, stage: Stage) -> Iterator[Problem]:
+    """Name each line with a time that Fail2ban cannot read: it ends with it."""
+    found: dict[str, Problem] = {}
+    for entry in _entries(text):
+        if entry[0] == _BAD_TIME:
+            _, jail, name, value = entry
+            where = _line_of(stage, name, str(value)) or _place(stage, jail or "DEFAULT")
+            cause = f"{name} = {value} is not a time, and Fail2ban does not start with it"
+            found.setdefault(where, Problem(where, cause, "write a number of seconds, or for example 10m, 1h, 1d"))
+    yield from found.values()
+
+
+def _line_of(stage: Stage, name: str, value: str) -> str:
+    """Return where a user's file sets `name` to `value`, or ""."""
+    pattern = re.compile(rf"\s*{re.escape(name)}\s*[=:]\s*{re.escape(value)}\s*")
+    for file in (stage.files[path] for path in USERS if path in stage.files):
+        for number, line in enumerate(file.content.decode("utf-8", "replace").splitlines(), 1):
+            if pattern.fullmatch(line):
+                return file.source(number)
+    return ""
 
 
 def _wrong_expressions(text: str, stage: Stage) -> Iterator[Problem]:
@@ -150,7 +181,7 @@ def _exists(program: str, root: Root) -> bool:
 
 def _entries(text: str) -> Iterator[list[Any]]:
     for line in text.splitlines():
-        if line.startswith("[") and ("'action'" in line or _BAD_EXPRESSION in line):
+        if line.startswith("[") and ("'action'" in line or _BAD_EXPRESSION in line or _BAD_TIME in line):
             yield ast.literal_eval(line)
 
 

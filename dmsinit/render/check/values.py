@@ -27,6 +27,15 @@ _DIRECTORIES: Final = frozenset(
      "config_directory"}
 )  # fmt: skip
 """A check gives the daemons others in their place."""
+_FORMS: Final = (
+    (r"(?:smtp|lmtp)_bind_address6?", r"[0-9A-Fa-f.:\[\]]+", "an IP address"),
+    (r"\w+_tls_(?:mandatory_)?ciphers", r"high|medium|low|export|null", "high, medium, low, export or null"),
+    (r"\w+_tls_(?:mandatory_)?protocols", r"[!<>=]*(?:SSLv[23]|TLSv1(?:\.[123])?|[0-9A-Fa-f]{2,4}|0x[0-9A-Fa-f]{4})",
+     "a list such as >=TLSv1.2"),
+    (r"\w+_sasl_(?:tls_)?security_options", "no(?:plaintext|active|dictionary|anonymous)|mutual_auth|forward_secrecy",
+     "a list of noplaintext, noactive, nodictionary, noanonymous, mutual_auth and forward_secrecy"),
+)  # fmt: skip
+"""Parameters that daemons read when the first client or message comes; the form of each word; that in words."""
 _MILTERS: Final = frozenset({"smtpd_milters", "non_smtpd_milters"})
 _ENDPOINT: Final = re.compile(r"(?:inet6?|unix|local):\S+")
 _WORD: Final = re.compile(r"\{[^{}]*\}|[^\s,]+")
@@ -54,7 +63,9 @@ def check(
     for line in lines:
         value = expanded(line.value, settings)
         causes: Iterable[str] = ()
-        if line.name in _TRANSPORTS:
+        if any(re.fullmatch(names, line.name) for names, _, _ in _FORMS):
+            causes = _form(line.name, value)
+        elif line.name in _TRANSPORTS:
             causes = _transport(value, transports)
         elif line.name in _NEXT_HOPS:
             causes = filter(None, (next_hop(word, services) for word in _words(value)))
@@ -76,6 +87,14 @@ def expanded(value: str, settings: Mapping[str, str]) -> str:
             break
         value = text
     return value
+
+
+def _form(name: str, value: str) -> Iterator[str]:
+    for names, form, words in _FORMS:
+        if re.fullmatch(names, name):
+            for word in re.split(r"[\s,:]+" if "protocols" in name else r"[\s,]+", value):
+                if word and not re.fullmatch(form, word, re.IGNORECASE):
+                    yield f"{word} is not {words}, so mail would be deferred or go without TLS"
 
 
 def _words(value: str) -> list[str]:

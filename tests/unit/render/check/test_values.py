@@ -70,3 +70,20 @@ def test_a_directory_that_a_check_replaces_has_to_be_there() -> None:
     assert problems(("queue_directory", "/"), ("data_directory", "$queue_directory")) == []
     (found,) = problems(("queue_directory", "/nowhere"))
     assert found == "postfix-main.cf:1: queue_directory: there is no directory /nowhere, so Postfix could not work"
+
+
+def test_values_that_are_read_with_the_first_client() -> None:
+    right = [
+        ("smtp_bind_address", "192.0.2.1"), ("lmtp_bind_address6", "2001:db8::1"), ("smtp_tls_ciphers", "medium"),
+        ("smtpd_tls_protocols", "!SSLv2, !SSLv3 TLSv1.2"), ("smtp_tls_mandatory_protocols", ">=TLSv1.2, <=0304"),
+        ("smtp_sasl_security_options", "noanonymous, noplaintext"), ("smtp_sasl_tls_security_options", "$none"),
+    ]  # fmt: skip
+    assert problems(*right) == []
+    wrong = [("smtp_bind_address", "eth0"), ("smtpd_tls_ciphers", "strong"), ("smtpd_tls_protocols", "!SSLv2,TLS1.2")]
+    wrong += [("smtp_sasl_security_options", "noanon")]
+    assert [text.split(" is not ")[0] for text in problems(*wrong)] == [
+        "postfix-main.cf:1: smtp_bind_address: eth0",
+        "postfix-main.cf:2: smtpd_tls_ciphers: strong",
+        "postfix-main.cf:3: smtpd_tls_protocols: TLS1.2",
+        "postfix-main.cf:4: smtp_sasl_security_options: noanon",
+    ]
