@@ -207,16 +207,20 @@ class Life:
     def _health_is(self, problem: str | None, work: str) -> bool:
         """Take the result of a health probe: None or what was wrong, and what the service does without an answer.
 
-        Return whether a failure counts: while it reads its files again, it does not.
+        Return whether a failure counts: not while it reads its files again, and not while a service that it talks to
+        gives no answer, for which it waits as its clients wait for it.
         """
         unit = self._unit
         if unit.state not in (State.READY, State.BUSY, State.UNHEALTHY):
             return False
+        ill = self._relations.ill_that_it_talks_to(unit) if problem is not None else []
+        if ill:
+            problem = f"{problem}; it may wait for {', '.join(ill)}, which does not answer"
         state = State.READY if problem is None else State.BUSY if work else State.UNHEALTHY
         if state is not unit.state:
             detail = "answers again" if problem is None else f"{work}: {problem}" if work else problem
             unit.to(state, Reason.PROBE_FAILED, detail)
-        return True
+        return not ill
 
     # Down
 

@@ -46,6 +46,12 @@ class Relations:
         """Say whether a soft follower may go on: also when `unit` cannot start for want of something else."""
         return unit.settled or (unit.state is State.WAITING and self.obstacle(unit) != "")
 
+    def ill_that_it_talks_to(self, unit: Unit) -> list[str]:
+        """Return the services that `unit` talks to (`pauses_for`, `asks`) and that do not answer now."""
+        asks = unit.service.health.asks if unit.service.health is not None else ()
+        others = self._named((*unit.service.pauses_for, *asks))
+        return list(dict.fromkeys(other.name for other in others if other.state is State.UNHEALTHY))
+
     def requirers(self, unit: Unit) -> list[Unit]:
         """Return the services that require `unit`."""
         name = unit.name  # once: every transition of every service comes here

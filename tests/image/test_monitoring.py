@@ -54,6 +54,13 @@ class Prometheus:
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{query}: {error.read().decode()}") from None
 
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}:9090/-/ready", timeout=PATIENCE_SECONDS):
+                return True
+        except urllib.error.HTTPError:  # 503 until its database is open
+            return False
+
     def query(self, expression: str) -> Samples:
         found: Samples = self.get("query", query=expression)["result"]
         return found
@@ -125,7 +132,7 @@ def prometheus(
     )  # fmt: skip
     template = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
     server = Prometheus(containers.checked("inspect", "--format", template, name).split()[0])
-    server.until("a first scrape", lambda: bool(server.query('up{job="dmsinit"}')))
+    server.until("a first scrape", lambda: server.is_ready() and bool(server.query('up{job="dmsinit"}')))
     yield server
     containers.remove(name)
 

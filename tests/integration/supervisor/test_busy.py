@@ -159,3 +159,23 @@ async def test_one_that_waits_for_another_at_work_is_busy(bench: Bench, tmp_path
     os.kill(bench.pid("scanner"), signal.SIGSTOP)  # nobody is at work any longer
     await bench.until("worker", State.READY, and_=lambda: bench.pid("worker") != pid)
     os.kill(bench.pid("scanner"), signal.SIGCONT)
+
+
+async def test_one_that_talks_to_a_service_that_hangs_is_left_alone(bench: Bench, tmp_path: Path) -> None:
+    """Of a chain in which nobody answers, only the one that hangs is restarted."""
+    (tmp_path / "filter").mkdir()
+    client = msgspec.structs.replace(worker(tmp_path, "ticks", failures=3), pauses_for=("filter",))
+    server = msgspec.structs.replace(worker(tmp_path / "filter", "ticks", failures=8), name="filter")
+    await bench.run(client, server)
+    await bench.until("worker", State.READY)
+    await bench.until("filter", State.READY)
+    hung = bench.pid("filter")
+    os.kill(hung, signal.SIGUSR1)
+    await bench.until("filter", State.UNHEALTHY)
+    pid = bench.pid("worker")
+    os.kill(pid, signal.SIGUSR1)
+    await bench.until("worker", State.UNHEALTHY)
+    assert "it may wait for filter, which does not answer" in bench.supervisor.unit("worker").detail
+    await bench.until("filter", State.READY, and_=lambda: bench.pid("filter") != hung)
+    assert bench.pid("worker") == pid
+    await bench.until("worker", State.READY, and_=lambda: bench.pid("worker") != pid)
