@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from dmsinit.base import ciphers
 from dmsinit.render.paths import Root
 
 MODULES: Final = "/usr/lib/dovecot/modules"
@@ -19,6 +20,7 @@ _PLUGINS: Final = {"mail_plugins": "mail", "login_plugins": "login"}
 _OFF: Final = ("no", "n", "0", "false", "")
 _SOCKET: Final = re.compile(r"(?<![\w/.])(?:unix:)?((?:/var)?/run/dovecot/[^\s,;{}]+)")
 _PORT: Final = re.compile(r"inet:(?:localhost|127\.0\.0\.1|\[::1\]):(\d+)")
+_VERSION: Final = re.compile(r"ANY|LATEST|SSLv3|TLSv1(?:\.[123])?")
 _OWN_PORT: Final = re.compile(rb"^\s*port = (\d+)", re.MULTILINE)
 _SASL_PATH: Final = "smtpd_sasl_path"
 
@@ -68,7 +70,7 @@ def _wanted(configuration: str) -> Iterator[tuple[str, str]]:
 
 def unusable(configuration: str, root: Root) -> list[str]:
     """Return what Dovecot's daemons would end with, the culprit in quotes: mechanisms, users and groups."""
-    found = [*_unknown_mechanisms(configuration, root), *_unknown_owners(configuration, root)]
+    found = [*_unknown_mechanisms(configuration, root), *_unknown_owners(configuration, root), *_tls(configuration)]
     return list(dict.fromkeys(found))
 
 
@@ -93,6 +95,14 @@ def _unknown_owners(configuration: str, root: Root) -> Iterator[str]:
             continue
         if value and not value.isdigit() and not value.startswith(("$", "%")) and look_up[name](value) is None:
             yield f"{name} '{value}' of {' '.join(blocks[-1])} does not exist, so Dovecot would not start"
+
+
+def _tls(configuration: str) -> Iterator[str]:
+    for _, name, value in settings(configuration):
+        if name in ("ssl_cipher_list", "cipher_list") and ciphers.problem(value):
+            yield f"OpenSSL knows no cipher of '{value}', so TLS would not work"
+        if name in ("ssl_min_protocol", "min_protocol") and not _VERSION.fullmatch(value):
+            yield f"'{value}' is not a version of TLS that Dovecot knows, so TLS would not work"
 
 
 def unheard(configuration: str, postfix: Mapping[str, str], ports: Iterable[int]) -> list[tuple[str, str]]:

@@ -21,7 +21,15 @@ _TABLE_TYPE: Final = re.compile(r"^unsupported dictionary type: ([\w-]+)|^(\w+) 
 _RELATIVE: Final = re.compile(r"\bopen (?:database )?([\w.-]+): ")
 _UNAVAILABLE: Final = " is unavailable. "
 """How a warning about a table begins from which every lookup fails."""
-_MISSING: Final = re.compile(r"\bopen(?: database)? (?:\w+:)?(/[^\s:;,]+).*No such file or directory")
+_NO_TLS: Final = re.compile(
+    r"^error (?:opening|loading) (?!DH )|^TLS library problem: |disabling TLS support"
+    r"|^cannot (?:get|load) .*(?:cert|key)"
+)
+"""How warnings begin after which a daemon goes on without TLS."""
+_MISSING: Final = re.compile(
+    r"\b(?:open(?: database)?|chain file:) (?:\w+:)?(/[^\s:;,]+).*No such file or directory"
+    r"|No such file or directory.* fopen\((/[^\s:;,)]+)"
+)
 
 
 @dataclass(frozen=True)
@@ -67,9 +75,9 @@ def _complaint(said: Said, attempt: Attempt, lines: list[Line], fallback: str) -
     if said.level == "warning" and _TABLE_TYPE.search(said.text):
         return None  # it guesses at a package; the error follows
     deadly = said.level in ("fatal", "panic")
-    serious = said.level != "warning" or _UNAVAILABLE in said.text
+    serious = said.level != "warning" or _UNAVAILABLE in said.text or bool(_NO_TLS.search(said.text))
     match = _MISSING.search(said.text)
-    missing = match.group(1) if match else ""
+    missing = (match.group(1) or match.group(2)) if match else ""
     line = cause_of(said.text, f"{attempt.entry.name}/{attempt.entry.kind}", lines)
     if line is not None:
         problem = Problem(line.where, _cause(said, attempt, line), _remedy(missing))
@@ -112,6 +120,8 @@ def _cause(said: Said, attempt: Attempt, line: Line) -> str:
         return f"{attempt.entry.command} does not start with this: {said.text}"
     if said.level == "error" or _UNAVAILABLE in said.text:
         return f"{line.name} cannot be used, and mail would be deferred: {said.text}"
+    if _NO_TLS.search(said.text):
+        return f"{line.name} cannot be used, and TLS would not work: {said.text}"
     return said.text
 
 

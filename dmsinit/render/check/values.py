@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
+from dmsinit.base import ciphers
 from dmsinit.base.next_hop import next_hop
 from dmsinit.problem import Problem
 from dmsinit.render.check.findings import Line
@@ -27,6 +28,7 @@ _DIRECTORIES: Final = frozenset(
      "config_directory"}
 )  # fmt: skip
 """A check gives the daemons others in their place."""
+_CIPHER_LIST: Final = re.compile(r"tls_(?:high|medium|low|export|null)_cipherlist")
 _FORMS: Final = (
     (r"(?:smtp|lmtp)_bind_address6?", r"[0-9A-Fa-f.:\[\]]+", "an IP address"),
     (r"\w+_tls_(?:mandatory_)?ciphers", r"high|medium|low|export|null", "high, medium, low, export or null"),
@@ -63,7 +65,9 @@ def check(
     for line in lines:
         value = expanded(line.value, settings)
         causes: Iterable[str] = ()
-        if any(re.fullmatch(names, line.name) for names, _, _ in _FORMS):
+        if _CIPHER_LIST.fullmatch(line.name):
+            causes = filter(None, [ciphers.problem(value)])
+        elif any(re.fullmatch(names, line.name) for names, _, _ in _FORMS):
             causes = _form(line.name, value)
         elif line.name in _TRANSPORTS:
             causes = _transport(value, transports)
