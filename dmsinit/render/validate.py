@@ -13,7 +13,7 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render import spamassassin
-from dmsinit.render.check import dovecot, fail2ban, postfix
+from dmsinit.render.check import dovecot, fail2ban, postfix, session
 from dmsinit.render.fetchmail import RC
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import Job, Outcome
@@ -191,6 +191,12 @@ def _about_name(text: str, stage: Stage, remedy: str) -> Problem:
     words = [quoted.group(1), *_NAMED_BY.get(quoted.group(1), ())] if quoted else []
     lines = [_find(file, re.compile(rf"^[^#]*(?<![\w-]){re.escape(word)}(?![\w-])")) for word in words]
     return Problem(file.source(next(filter(None, lines), 0)), text, remedy)
+
+
+def read_session(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    said = session.problems(outcome, stage.files[session.LOCAL_CONF])
+    known = {problem.where for problem in (*verdict.problems, *verdict.missing)}
+    verdict.missing += [problem for problem in said if problem.where not in known]
 
 
 def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -377,6 +383,7 @@ _CHECKERS: Final = (
     _sievec(BEFORE_SIEVE),
     _sievec(AFTER_SIEVE),
     _Checker(DOVECOT_CONF, lambda directory: ["doveconf", "-n", "-c", f"{directory}{DOVECOT_CONF}"], read_doveconf),
+    _Checker(session.LOCAL_CONF, session.command, read_session, users_only=True, comments_only=False),
     _Checker(
         _RSPAMD_OVERRIDES,
         lambda directory: [

@@ -220,6 +220,16 @@ def test_what_user_patches_breaks_is_an_error_that_names_it_and_nothing_says_rea
             "error: dovecot.cf:2: Dovecot does not listen at '/dev/shm/sasl-auth.sock', where smtpd_sasl_path",
         ),
         ("auth_mechanisms = plain foo\n", "error: dovecot.cf:1: unknown authentication mechanism 'foo'"),
+        (
+            "mail_driver = foo\n",
+            "error: dovecot.cf:1: no session can start: Namespace inbox: Unknown mail storage driver",
+        ),
+        ("quota x {\n  driver = foo\n}\n", "error: dovecot.cf:2: no session can start: Failed to initialize quota"),
+        (
+            "mail_plugins {\n  acl = yes\n}\nacl_driver = foo\n",
+            "error: dovecot.cf:4: no session can start: Unknown ACL",
+        ),
+        ("mailbox_list_layout = foo\n", "error: dovecot.cf:1: no session can start: Namespace inbox"),
         ("ssl_min_protocol = TLSv9\n", "error: dovecot.cf:1: 'TLSv9' is not a version of TLS"),
         ("ssl_cipher_list = FOO\n", "error: dovecot.cf:1: OpenSSL knows no cipher of 'FOO'"),
         ("service auth {\n  user = nobody2\n}\n", "error: dovecot.cf:2: user 'nobody2' of service auth does not exist"),
@@ -233,8 +243,10 @@ def test_what_dovecot_cannot_load_is_named(checked: Server, text: str, said: str
 def test_plugins_that_are_there_or_off_are_left_alone(checked: Server) -> None:
     text = "mail_plugins {\n  acl = yes\n  mail_log = yes\n  nosuch = no\n}\n"
     text += "protocol imap {\n  mail_plugins = imap_acl\n}\n"
-    text += "auth_mechanisms = plain login scram-sha-256\nprotocols = imap lmtp pop3\n"
+    text += "auth_mechanisms = plain login scram-sha-256\nprotocols = imap lmtp pop3\nmail_driver = mdbox\n"
+    before = checked.checked("ls", "/tmp", "/var/mail")
     assert check(checked, {"dovecot.cf": text}) == []
+    assert checked.checked("ls", "/tmp", "/var/mail") == before, "a check has left a mailbox"
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,12 @@ POSTFIX = {
         "",
         "postconf -P 'smtp/inet/postscreen_upstream_proxy_protocol=haproxy'",
     ),
+    "a strict postscreen": (
+        "postscreen_greet_wait = 30s\npostscreen_greet_action = drop\npostscreen_pipelining_enable = yes\n"
+        "postscreen_client_connection_count_limit = 1\npostscreen_access_list = cidr:{ { 0.0.0.0/0 reject } }\n"
+        "postscreen_denylist_action = drop\npostscreen_allowlist_interfaces = !all\npostscreen_dnsbl_timeout = 30s\n",
+        "",
+    ),
     "no port 25": ("", "postconf -MX smtp/inet"),
     "another port": ("", "sed -i 's/^smtp  *inet/2525 inet/' /etc/postfix/master.cf"),
     "smtpd instead of postscreen": (
