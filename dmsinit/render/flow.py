@@ -247,7 +247,7 @@ class Run:
         stage.write(directory)
         edited = overrides.master_cf(stage, directory, inputs, self._root)
         self._voice.warn([*findings.warnings, *edited.warnings])
-        return stage, [*inputs.problems, *findings.problems, *edited.problems, *self._absent(findings.absent, stage)]
+        return stage, [*inputs.problems, *findings.problems, *edited.problems]
 
     def _absent(self, absent: list[Problem], stage: Stage) -> list[Problem]:
         """Return which of the files of Dovecot's that do not exist are problems: a check may run where none are."""
@@ -276,6 +276,7 @@ class Run:
         places = {problem.where for problem in (*known, *former) if ":" in problem.where}
         verdict = checks.verdict()
         verdict.problems = [problem for problem in verdict.problems if problem.where not in places]
+        verdict.problems += self._absent(verdict.absent, checks.stage)
         self._await_patches(verdict)
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
         self._voice.warn([*verdict.warnings, *warnings])

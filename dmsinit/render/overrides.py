@@ -99,7 +99,6 @@ TREES: Final = (
     CopiedTree("sieve-pipe", f"{SIEVE}/sieve-pipe", "", "dovecot", "root", 0o755, when=_dovecot),
 )
 
-_SSL_FILE: Final = re.compile(r"\s*ssl_\w+_file\s*=\s*(/[^\s#]+).*")
 _MASTER_LINE: Final = re.compile(r"([0-9a-z][^/\s]*)/([a-z-]+)/([^=\s]+)\s*=\s*(.*)")
 _RENAMED_SERVICES: Final = {"smtps": "submissions"}
 """Names of services in master.cf that old override files use."""
@@ -141,21 +140,9 @@ def _copy(stage: Stage, copied: Copied, root: Root, findings: Findings) -> None:
     text = read(root, copied.name, findings)
     if text is not None and copied.name == "dovecot.cf":
         findings.problems += dovecot23.scan(copied.name, text)
-        findings.absent += _missing_files(copied.name, text, stage, root)
     if text is not None:
         file = stage.add(copied.target, text, owner=copied.owner, group=copied.group, mode=copied.mode)
         file.origin = Origin(1, copied.name)
-
-
-def _missing_files(name: str, text: str, stage: Stage, root: Root) -> list[Problem]:
-    """Return a problem for each certificate that is not there: doveconf opens none."""
-    found = []
-    for number, line in enumerate(text.splitlines(), 1):
-        match = _SSL_FILE.fullmatch(line)
-        if match and match.group(1) not in stage.files and not root.exists(match.group(1)):
-            cause = f"{match.group(1)} does not exist, and Dovecot does not start without it"
-            found.append(Problem(f"{name}:{number}", cause, "mount it, or correct the path"))
-    return found
 
 
 def _copy_tree(stage: Stage, tree: CopiedTree, root: Root, findings: Findings) -> None:

@@ -15,8 +15,6 @@ class Findings:
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
-    absent: list[Problem] = field(default_factory=list)
-    """Files that a daemon does not start without; user-patches.sh may make them."""
 
 
 def read(root: Root, name: str, findings: Findings) -> str | None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render import spamassassin
-from dmsinit.render.check import dovecot, fail2ban, postfix, session
+from dmsinit.render.check import dovecot, dovecot_services, fail2ban, postfix, session
 from dmsinit.render.fetchmail import RC
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import Job, Outcome
@@ -40,6 +40,8 @@ class Verdict:
     warnings: list[Problem] = field(default_factory=list)
     missing: list[Problem] = field(default_factory=list)
     """Problems that are none if user-patches.sh makes a file."""
+    absent: list[Problem] = field(default_factory=list)
+    """Files that Dovecot does not start without; user-patches.sh may make them, and a check may run where none are."""
     jails: list[Problem] = field(default_factory=list)
     """Jails of Fail2ban that do not work, unless user-patches.sh makes what they name."""
 
@@ -85,7 +87,7 @@ class Checks:
 
     def __init__(self, stage: Stage, directory: str, root: Root, *, changes_only: bool = False) -> None:
         """`changes_only`: what takes long is asked about what is not in force only."""
-        self._stage, self._directory, self._root, self._changes_only = stage, directory, root, changes_only
+        self.stage, self._directory, self._root, self._changes_only = stage, directory, root, changes_only
         self._jobs = [
             (c, Job(c.command(directory))) for c in _CHECKERS if c.concerns(stage, root, changes_only=changes_only)
         ]
@@ -94,8 +96,8 @@ class Checks:
         """Wait for all of them, and return what they said."""
         verdict = Verdict()
         self._read(verdict, first=True)
-        if MAIN_CF in self._stage.files and not verdict.problems:  # else all daemons would say the same
-            found = postfix.staged(self._stage, self._directory, self._root, changes_only=self._changes_only)
+        if MAIN_CF in self.stage.files and not verdict.problems:  # else all daemons would say the same
+            found = postfix.staged(self.stage, self._directory, self._root, changes_only=self._changes_only)
             verdict.problems += found.problems
             verdict.warnings += found.warnings
             verdict.missing += found.missing
@@ -105,7 +107,7 @@ class Checks:
     def _read(self, verdict: Verdict, *, first: bool) -> None:
         for checker, job in self._jobs:
             if (checker.needs in (MAIN_CF, ALIASES)) is first:
-                checker.read(job.wait(), self._stage, self._directory, verdict)
+                checker.read(job.wait(), self.stage, self._directory, verdict)
 
 
 def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -163,10 +165,14 @@ def read_doveconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
         main_cf = stage.files[MAIN_CF].content if MAIN_CF in stage.files else Root().read(MAIN_CF) or b""
         values = dict(postfix.settings(main_cf.decode("utf-8", "surrogateescape")))
         texts = [file.content for path, file in stage.files.items() if path.startswith(f"{DOVECOT}/conf.d/")]
-        for text in dovecot.sentences(outcome.stdout, values, texts, Root()):
+        entries = list(dovecot.settings(outcome.stdout))
+        services = dovecot_services.unstartable(entries, Root())
+        for text in [*dovecot.sentences(outcome.stdout, values, texts, Root()), *services]:
             verdict.missing.append(_about_name(text, stage, "correct it, or provide what it names"))
             if where := _of_postfix(text, stage):
                 verdict.missing[-1] = Problem(where, text, verdict.missing[-1].remedy)
+        for text in dovecot_services.absent_files(entries, stage.files, Root()):
+            verdict.absent.append(_about_name(text, stage, "mount it, or correct the path"))
 
 
 def _of_postfix(text: str, stage: Stage) -> str:
@@ -187,7 +193,7 @@ def _about_name(text: str, stage: Stage, remedy: str) -> Problem:
     file = stage.files.get("/etc/dovecot/local.conf")
     if file is None:
         return Problem(DOVECOT_CONF, text, remedy)
-    quoted = re.search(r"'(?:port |/\S*/)?([^'/]+)'", text)
+    quoted = re.search(r"'(?:port |/(?:\S*/)?)?([^'/]+)'", text)
     words = [quoted.group(1), *_NAMED_BY.get(quoted.group(1), ())] if quoted else []
     lines = [_find(file, re.compile(rf"^[^#]*(?<![\w-]){re.escape(word)}(?![\w-])")) for word in words]
     return Problem(file.source(next(filter(None, lines), 0)), text, remedy)

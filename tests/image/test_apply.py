@@ -191,18 +191,23 @@ def test_what_does_not_work_is_taken_back(server: Server, service: str, definiti
     server.checked("dmsctl", "health")
 
 
-def test_dovecot_that_answers_nobody_is_taken_back(server: Server) -> None:
-    """doveconf finds nothing wrong with a root directory that does not exist; only a login shows it."""
-    with server_stopped_detecting(server):
-        (server.config / "dovecot.cf").write_text("service imap-login {\n  chroot = /nowhere\n}\n")
-        folder = server.config / "services"
-        folder.mkdir()
-        (folder / "dovecot.toml").write_text('[ready]\ntimeout = "3s"\n')
+def test_what_would_leave_dovecot_without_logins_is_refused_before_it_is_installed(server: Server) -> None:
+    """doveconf finds nothing wrong with a root directory or a certificate that does not exist."""
+    server.checked("supervisorctl", "stop", "changedetector")
+    started = server.services()["dovecot"]["pid"]
+    for text, said in (
+        ("service imap-login {\n  chroot = /nowhere\n}\n", "dovecot.cf:2: the directory '/nowhere' (chroot of service"),
+        ("ssl_server {\n  cert_file = /nope.pem\n}\n", "dovecot.cf:2: the file '/nope.pem' does not exist"),
+    ):
+        (server.config / "dovecot.cf").write_text(text)
         result = server.run("dmsctl", "apply")
         assert result.code == 1, result.output
+        assert said in result.output
         assert server.run("test", "-e", "/etc/dovecot/local.conf").code == 1
-        (server.config / "dovecot.cf").unlink()
-        shutil.rmtree(folder)
+    assert server.services()["dovecot"]["pid"] == started
+    (server.config / "dovecot.cf").unlink()
+    server.checked("dmsctl", "apply")
+    server.checked("supervisorctl", "start", "changedetector")
     with server.imap(f"anna@{DOMAIN}"):
         pass
 

@@ -180,7 +180,7 @@ def test_what_user_patches_did_not_provide_is_a_problem_of_the_volume(start: Sta
     assert server.wait_for_end() == 78
     errors = [line for line in server.log().splitlines() if " ERROR " in line]
     assert [line for line in errors if "postfix-main.cf:1: sender_canonical_maps cannot be used" in line], errors
-    assert [line for line in errors if "dovecot.cf:1: /etc/dovecot/made.pem does not exist" in line], errors
+    assert [line for line in errors if "dovecot.cf:1: the file '/etc/dovecot/made.pem' does not exist" in line], errors
     assert [line for line in errors if "user-patches.sh: " in line and "smtpd_recipient_limit = many" in line], errors
     assert [line for line in errors if "user-patches.sh: Dovecot cannot read its configuration" in line], errors
 
@@ -233,6 +233,25 @@ def test_what_user_patches_breaks_is_an_error_that_names_it_and_nothing_says_rea
         ("ssl_min_protocol = TLSv9\n", "error: dovecot.cf:1: 'TLSv9' is not a version of TLS"),
         ("ssl_cipher_list = FOO\n", "error: dovecot.cf:1: OpenSSL knows no cipher of 'FOO'"),
         ("service auth {\n  user = nobody2\n}\n", "error: dovecot.cf:2: user 'nobody2' of service auth does not exist"),
+        ("service imap-login {\n  chroot = /nowhere\n}\n", "error: dovecot.cf:2: the directory '/nowhere' (chroot of"),
+        ("service imap-login {\n  chroot = /tmp\n}\n", "error: dovecot.cf:2: the directory '/tmp' (chroot of service"),
+        ("service imap-login {\n  chroot = nope\n}\n", "error: dovecot.cf:2: the directory 'nope' (chroot of service"),
+        ("service lmtp {\n  executable = nothere -L\n}\n", "error: dovecot.cf:2: the program 'nothere' of service"),
+        ("# x\nlibexec_dir = /nope\n", "error: dovecot.cf:2: libexec_dir '/nope' does not have"),
+        ("service auth {\n  extra_groups = mail nope\n}\n", "error: dovecot.cf:2: group 'nope' (extra_groups of"),
+        ("# x\nmail_privileged_group = nope\n", "error: dovecot.cf:2: group 'nope' (mail_privileged_group) does not"),
+        ("# x\nlisten = *, 10.9.9.9\n", "error: dovecot.cf:2: '10.9.9.9' (listen) is not an address of"),
+        ("listen = 127.0.0\n", "error: dovecot.cf:1: '127.0.0' (listen) is not an address of"),
+        (
+            "service imap-login {\n  inet_listener imap {\n    listen = 2001:db8::1\n  }\n}\n",
+            "error: dovecot.cf:3: '2001:db8::1' (listen) is not an address of this container",
+        ),
+        (
+            "service auth {\n  unix_listener /nope/x {\n  }\n}\n",
+            "error: dovecot.cf:2: the directory of the socket '/nope/x' does not exist",
+        ),
+        ("ssl_server {\n  cert_file = /nope.pem\n}\n", "warning: dovecot.cf:2: the file '/nope.pem' does not exist"),
+        ("# x\nssl_server_cert_file=/nope.pem\n", "warning: dovecot.cf:2: the file '/nope.pem' does not exist"),
     ],
 )
 def test_what_dovecot_cannot_load_is_named(checked: Server, text: str, said: str) -> None:
@@ -245,6 +264,10 @@ def test_plugins_that_are_there_or_off_are_left_alone(checked: Server) -> None:
     text += "protocol imap {\n  mail_plugins = imap_acl\n}\n"
     text += "auth_mechanisms = plain login scram-sha-256\nprotocols = imap lmtp pop3\nmail_driver = mdbox\n"
     before = checked.checked("ls", "/tmp", "/var/mail")
+    text += "listen = 127.0.0.1, ::, localhost\nssl_server_cert_file = /etc/ssl/openssl.cnf\n"
+    text += "service imap-login {\n  chroot =\n  executable = imap-login -D\n  extra_groups = mail\n}\n"
+    text += "service pop3-login {\n  chroot = login\n  group = $SET:default_internal_group\n}\n"
+    text += "service auth {\n  unix_listener /var/spool/postfix/private/auth {\n    user = postfix\n  }\n}\n"
     assert check(checked, {"dovecot.cf": text}) == []
     assert checked.checked("ls", "/tmp", "/var/mail") == before, "a check has left a mailbox"
 

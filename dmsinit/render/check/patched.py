@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.check import dovecot, fail2ban, master_cf, postfix, trial
+from dmsinit.render.check import dovecot, dovecot_services, fail2ban, master_cf, postfix, trial
 from dmsinit.render.check.findings import Line
 from dmsinit.render.check.trial import MAIN_CF, MASTER_CF, Copy, Texts
 from dmsinit.render.paths import RENDERED, Root
@@ -45,7 +45,7 @@ def check(missing: list[Problem], stage: Stage, root: Root) -> Patched:
 
 
 def _is_still_absent(problem: Problem, root: Root) -> bool:
-    match = re.match(r"(/\S+) does not exist", problem.cause)
+    match = re.match(r"(?:the file ')?(/[^\s']+)'? does not exist", problem.cause)
     return match is not None and not root.exists(match.group(1))
 
 
@@ -57,9 +57,11 @@ def _dovecot(outcome: Outcome, missing: list[Problem], result: Patched, root: Ro
         return
     values = dict(postfix.settings(_text(MAIN_CF, root)))
     rendered = [root.read(f"{_DOVECOT_RENDERED}/{name}") or b"" for name in root.listing(_DOVECOT_RENDERED)]
-    for cause in dovecot.sentences(outcome.stdout, values, rendered, root):
+    entries = list(dovecot.settings(outcome.stdout))
+    services = [*dovecot_services.unstartable(entries, root), *dovecot_services.absent_files(entries, (), root)]
+    for cause in [*dovecot.sentences(outcome.stdout, values, rendered, root), *services]:
         known = [problem for problem in missing if problem.cause == cause]
-        result.problems += known
+        result.problems += [problem for problem in known if problem not in result.problems]
         result.warnings += [] if known else [_of_script(cause)]
 
 

@@ -33,17 +33,6 @@ def test_dovecot_cf_becomes_local_conf(system: System) -> None:
     assert applied(system, SMTP_ONLY="1")[0].files == {}
 
 
-def test_certificates_that_are_not_there_are_found(system: System) -> None:
-    system.write("/etc/ssl/there.pem", "x")
-    lines = ("a {", "  ssl_server_cert_file = /etc/ssl/there.pem", "  ssl_server_key_file = /etc/ssl/no.pem", "}", "")
-    system.volume("dovecot.cf", "\n".join(lines))
-    _, findings = applied(system)
-    assert [str(problem) for problem in findings.absent] == [
-        "dovecot.cf:3: /etc/ssl/no.pem does not exist, and Dovecot does not start without it; "
-        "mount it, or correct the path"
-    ]
-
-
 def test_windows_line_endings_and_byte_order_mark_are_read(system: System) -> None:
     system.volume("dovecot.cf", b"\xef\xbb\xbfa = 1\nb = 2\r\nc = 3")
     stage, findings = applied(system)
