@@ -306,6 +306,22 @@ def test_a_time_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:
     assert check(guarded, {"fail2ban-jail.cf": "[DEFAULT]\nbantime = 1d 2h\nfindtime = -1\n"}) == []
 
 
+def test_values_that_end_fail2ban_are_refused(guarded: Server) -> None:
+    wrong = "[DEFAULT]\nmaxretry = x\nmaxmatches = 1.5\nlogencoding = zork\nbantime.multipliers = a b\n"
+    wrong += "ignorecache = zz\n[postfix]\nbackend = nope\n"
+    lines = check(guarded, {"fail2ban-jail.cf": wrong})
+    for place in ("2: maxretry", "3: maxmatches", "4: logencoding", "5: bantime.multipliers", "6: ignorecache"):
+        assert [line for line in lines if line.startswith(f"error: fail2ban-jail.cf:{place} of the jail ")], lines
+    assert [line for line in lines if line.startswith("error: fail2ban-jail.cf:8: backend of the jail postfix")], lines
+    right = "[DEFAULT]\nmaxretry = 3\nlogencoding = utf-8\nignoreip = 192.0.2.0/24 host.example.test\n"
+    assert check(guarded, {"fail2ban-jail.cf": right}) == []
+
+
+def test_a_filter_that_does_not_exist_is_told_before_it_is_in_force(guarded: Server) -> None:
+    lines = check(guarded, {"fail2ban-jail.cf": "[postfix-sasl]\nenabled = true\nfilter = nosuchfilter\n"})
+    assert [line for line in lines if "fail2ban-jail.cf:1: the jail postfix-sasl does not work: there is no" in line]
+
+
 def test_a_jail_file_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:
     lines = check(guarded, {"fail2ban-fail2ban.cf": "[Definition\nloglevel = INFO\n"})
     assert [line for line in lines if line.startswith("error: fail2ban-fail2ban.cf:1: Fail2ban cannot read it")], lines

@@ -1,7 +1,7 @@
 """The check of Fail2ban: what its client makes of the jails, and whether filters, expressions and programs are there.
 
 A jail that cannot work keeps nothing else from working: it is an error in the log. What Fail2ban cannot read at all
-keeps it from starting, and is a problem, and so is a time (bantime, findtime) that it cannot read.
+keeps it from starting, and is a problem, and so is a value that its server cannot take (`maxretry = x`).
 """
 
 import ast
@@ -19,14 +19,28 @@ DIRECTORY: Final = "/etc/fail2ban"
 USERS: Final = (f"{DIRECTORY}/jail.d/user-jail.local", f"{DIRECTORY}/fail2ban.local")
 _BAD_TIME: Final = "dmsinit cannot count "
 _BAD_EXPRESSION: Final = "dmsinit cannot compile "
+_BAD_VALUE: Final = "dmsinit cannot set "
 _COMPILE: Final = f"""
 import ast, sys
 from fail2ban.server.failregex import Regex, RegexException
 from fail2ban.server.mytime import MyTime
+from fail2ban.server.server import Server
+tell = Server(False)._Server__transm._Transmitter__commandHandler
+dead = set()
+read_elsewhere = ("addaction", "action", "addlogpath", "addfailregex", "addignoreregex", "prefregex")
 times = ("bantime", "findtime", "dbpurgeage")
 for line in sys.stdin:
     print(line, end="")
-    entry = ast.literal_eval(line) if "regex'" in line or "time'" in line or "dbpurgeage'" in line else []
+    entry = ast.literal_eval(line) if line.startswith(("['set'", "['multi-set'", "['add'")) else []
+    jail = entry[1] if len(entry) > 2 else ""
+    is_value = len(entry) > 3 and entry[0] == "set" and entry[2] not in read_elsewhere + times and jail not in dead
+    if is_value or entry[:1] == ["add"]:
+        try:
+            tell(entry)
+        except Exception as error:
+            dead |= {{jail}} if entry[0] == "add" else set()
+            name, value = ("backend", entry[2]) if entry[0] == "add" else entry[2:4]
+            print(repr(["{_BAD_VALUE}", jail, name, value, str(error)]))
     if entry and entry[0] == "set" and entry[-2] in times:
         try:
             MyTime.str2seconds(entry[-1])
@@ -96,7 +110,7 @@ def findings(outcome: Outcome, stage: Stage, directory: str, root: Root) -> tupl
     unreadable = re.search(r"Source contains parsing errors|contains no section headers|invalid syntax", text)
     if unreadable:
         return [_unreadable(text, stage)], []
-    times = list(_wrong_times(outcome.stdout, stage))
+    times = [*_wrong_times(outcome.stdout, stage), *_wrong_values(outcome.stdout, stage)]
     jails = [*_skipped(text, stage), *_wrong_expressions(outcome.stdout, stage), *_no_programs(outcome, stage, root)]
     return times, list(dict.fromkeys(jails))
 
@@ -140,9 +154,31 @@ def _wrong_times(text: str, stage: Stage) -> Iterator[Problem]:
     yield from found.values()
 
 
+def _wrong_values(text: str, stage: Stage) -> Iterator[Problem]:
+    """Name each line with another value that Fail2ban's server cannot take: it ends with it.
+
+    The client says None for what should be a number and is not.
+    """
+    found: dict[str, Problem] = {}
+    for entry in _entries(text):
+        if entry[0] == _BAD_VALUE:
+            _, jail, name, value, error = entry
+            pattern = r"(?!\d+\s*$).*" if value is None else re.escape(str(value))
+            where = _line_like(stage, name, pattern) or _place(stage, jail)
+            said = "not a number" if value is None else f"not a value that it can have ({error})"
+            cause = f"{name} of the jail {jail} is {said}, and Fail2ban does not start with it"
+            found.setdefault(where, Problem(where, cause, "correct it, see jail.conf(5)"))
+    yield from found.values()
+
+
 def _line_of(stage: Stage, name: str, value: str) -> str:
     """Return where a user's file sets `name` to `value`, or ""."""
-    pattern = re.compile(rf"\s*{re.escape(name)}\s*[=:]\s*{re.escape(value)}\s*")
+    return _line_like(stage, name, re.escape(value))
+
+
+def _line_like(stage: Stage, name: str, value: str) -> str:
+    """Return where a user's file sets `name` to what the expression `value` matches, or ""."""
+    pattern = re.compile(rf"\s*{re.escape(name)}\s*[=:]\s*{value}\s*")
     for file in (stage.files[path] for path in USERS if path in stage.files):
         for number, line in enumerate(file.content.decode("utf-8", "replace").splitlines(), 1):
             if pattern.fullmatch(line):
@@ -181,7 +217,7 @@ def _exists(program: str, root: Root) -> bool:
 
 def _entries(text: str) -> Iterator[list[Any]]:
     for line in text.splitlines():
-        if line.startswith("[") and ("'action'" in line or _BAD_EXPRESSION in line or _BAD_TIME in line):
+        if line.startswith("[") and ("'action'" in line or line.startswith("['dmsinit cannot ")):
             yield ast.literal_eval(line)
 
 
