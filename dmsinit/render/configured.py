@@ -20,9 +20,11 @@ class Configured:
 
     root: Root
     asked: set[str] = field(default_factory=set)
+    _doors: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> Mapping[str, Callable[..., Any]]:
-        """Return what the expressions of services may call."""
+        """Return what the expressions of services may call; each reading of the services asks Postfix anew."""
+        self._doors.clear()
         return {
             "setting": self.setting,
             "smtp_at": self.smtp_at,
@@ -55,7 +57,9 @@ class Configured:
     def smtp_at(self, own: str) -> str:
         """Return where Postfix is asked: its service `own` (a UNIX-domain socket), and postscreen where it runs."""
         self.asked.update(("/etc/postfix/main.cf", "/etc/postfix/master.cf"))
-        return " ".join(master_cf.doors(own, self.root))
+        if own not in self._doors:  # readiness and health ask for the same, and postconf(1) takes a while
+            self._doors[own] = " ".join(master_cf.doors(own, self.root))
+        return self._doors[own]
 
 
 def _plain(text: str) -> str:
