@@ -11,12 +11,13 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from dmsinit.render.check.dovecot import BASE, Setting
-from dmsinit.render.paths import Root
+from dmsinit.render.paths import STATE, Root
+from dmsinit.render.tls import SNAKEOIL_CERT, SNAKEOIL_KEY
 
 LIBEXEC: Final = "/usr/lib/dovecot"
 _MADE_BY_DOVECOT: Final = ("login", "token-login", "empty")
-_MADE_BY_DMSINIT: Final = "/etc/dms/"
-"""Certificates that come with the installation."""
+_MADE_BY_DMSINIT: Final = ("/etc/dms/", f"{STATE}/dmsinit/", SNAKEOIL_CERT, SNAKEOIL_KEY)
+"""Certificates that come with the installation, or are made while checks run."""
 _OF_ALL: Final = {
     "default_internal_user": "user",
     "default_internal_group": "group",

@@ -44,6 +44,7 @@ def test_files_that_do_not_exist(tmp_path: Path) -> None:
     (tmp_path / "there.pem").touch()
     text = "ssl_server {\n  cert_file = /there.pem\n  key_file = /none.pem\n  ca_file = </staged.pem\n  dh_file =\n}\n"
     text += "passdb lua {\n  lua_file = /%{user}.lua\n}\n"
+    text += "ssl_server_cert_file = /var/mail-state/dmsinit/tls/mail.hill.test-made-cert.pem\n"  # made meanwhile
     assert list(absent_files(settings(text), ["/staged.pem"], Root(str(tmp_path)))) == [
         "the file '/none.pem' does not exist, and Dovecot does not work without it"
     ]
