@@ -30,8 +30,8 @@ NOT_TRIED: Final = ("postlogd", "spawn", "pipe")
 ASKED_BY_OTHERS: Final = ("proxymap", "tlsmgr")
 """Daemons that others need while they start: for tables of type proxy:, and for random numbers."""
 
-DEADLINE_SECONDS: Final = 20.0
-"""They need 10 ms each; what is silent after this time proves nothing."""
+DEADLINE_SECONDS: Final = 5.0
+"""They need 10 ms each; what is silent after this time proves nothing, and a start waits for it."""
 GRACE_SECONDS: Final = 1.0
 """How long a daemon is heard that has complained of a table: some answer nobody then, but open the other tables."""
 _WOKEN: Final = ("pickup", "qmgr")
