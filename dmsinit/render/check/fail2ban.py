@@ -37,14 +37,14 @@ for line in sys.stdin:
     if is_value or entry[:1] == ["add"]:
         try:
             tell(entry)
-        except Exception as error:
+        except Exception as error:  # whatever Fail2ban's own handlers raise here ends its start
             dead |= {{jail}} if entry[0] == "add" else set()
             name, value = ("backend", entry[2]) if entry[0] == "add" else entry[2:4]
             print(repr(["{_BAD_VALUE}", jail, name, value, str(error)]))
     if entry and entry[0] == "set" and entry[-2] in times:
         try:
             MyTime.str2seconds(entry[-1])
-        except Exception:
+        except Exception:  # it evaluates the text as an expression, which may raise anything
             print(repr(["{_BAD_TIME}", entry[1] if len(entry) == 4 else "", entry[-2], entry[-1]]))
     if len(entry) > 3 and entry[2] in ("addfailregex", "addignoreregex", "prefregex"):
         for text in entry[3] if isinstance(entry[3], list) else [entry[3]]:
