@@ -44,6 +44,9 @@ _LINE: Final = re.compile(
     rb"\w{3} +\d+ [\d:]{8} \S+ [^\s\[]+\[(\d+)\]: (?:(warning|error|fatal|panic): )?(.*)", re.DOTALL
 )
 _LAST: Final = ("fatal", "panic")
+_FLOW_TOKENS: Final = 1024
+"""How many messages cleanup(8) takes before it waits for the queue manager: it reads a byte for each, and would wait
+for the first one (`in_flow_delay`, mail_flow_get() of Postfix)."""
 _FIRST_SPARE_DESCRIPTOR: Final = 900
 
 
@@ -107,6 +110,8 @@ class MiniMaster:
         self._log.setblocking(False)
         self._selector.register(self._log, selectors.EVENT_READ, None)
         self._flow = self._pipe()
+        os.set_blocking(self._flow[0], False)
+        os.write(self._flow[1], bytes(_FLOW_TOKENS))
         self._status = self._pipe()
 
     def _pipe(self) -> tuple[int, int]:

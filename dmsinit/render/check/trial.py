@@ -29,6 +29,9 @@ MASTER_CF: Final = f"{CONFIGURATION}/master.cf"
 LISTS: Final = tuple(f"{CONFIGURATION}/{name}" for name in ("virtual", "vmailbox", "vhost"))
 INDEX: Final = ".db"
 
+_OLD: Final = 0.0
+"""When files were changed last, for daemons that read them: they take one of less than two seconds ago for half
+written, and read it again until it is older (dict_load_file_xt() of Postfix)."""
 _PATH: Final = re.compile(r"/[^\s,;{}:=\"'()$]+")
 
 
@@ -108,6 +111,8 @@ def _write_tree(directory: str, files: Mapping[str, Copy]) -> None:
             if os.geteuid() == 0:
                 os.fchown(descriptor, copy.uid, copy.gid)
             os.fchmod(descriptor, copy.mode)
+            file.flush()
+            os.utime(descriptor, (_OLD, _OLD))
 
 
 def _translation(directory: str, files: Mapping[str, Copy]) -> Callable[[str], str]:
@@ -130,6 +135,8 @@ def _configuration(directory: str, texts: Texts, translate: Callable[[str], str]
             os.unlink(target)
         with open(target, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(translate(text))
+            file.flush()
+            os.utime(file.fileno(), (_OLD, _OLD))
 
 
 def _in_terms_of_the_system(said: Said, directory: str, default: str, name: str) -> Said:
