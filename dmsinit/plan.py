@@ -89,12 +89,13 @@ class Reload(Record, frozen=True):
     """How a service is told to read its files again: a command, or else a signal.
 
     `renews` are the names of children (as in /proc/PID/comm; `*` is allowed) that it replaces by new ones: until it
-    has, the reload is not over.
+    has, the reload is not over. With `keeps_old` a new one is enough: the old ones go on for the clients that they have.
     """
 
     signal: str = "HUP"
     command: tuple[str, ...] = ()
     renews: tuple[str, ...] = ()
+    keeps_old: bool = False
 
 
 class Reread(Record, frozen=True):

@@ -137,7 +137,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
         "reset_after": duration, "give_up": give_up,
     },
     "stop": {"signal": signal, "command": command, "grace": duration},
-    "reload": {"signal": signal, "command": command, "renews": texts},
+    "reload": {"signal": signal, "command": command, "renews": texts, "keeps_old": flag},
     "reread": {"files": texts, "command": command},
     "limits": {
         "oom_score_adj": whole, "nofile": whole, "nice": whole, "no_new_privs": flag, "capabilities": texts,

@@ -104,7 +104,7 @@ async def _reload(unit: Unit, how: Reload, child: Child) -> tuple[str, str]:
     with anyio.move_on_after(limit_seconds):
         if not how.command:
             await _until(unit, lambda: not would_kill(child.pid, number))
-        renewal = Renewal(child.pid, how.renews)
+        renewal = Renewal(child.pid, how.renews, keeps_old=how.keeps_old)
         problem = await (_run(unit, how) if how.command else _signal(unit, number, child))
         if not problem:
             problem = f"no new {' or '.join(how.renews)} within {limit_seconds:g} s"

@@ -2,7 +2,7 @@
 
 A daemon that reads its files again goes on answering with what it had, from the processes that it had, until new ones
 take their place. `[reload] renews` names them as the kernel does (proc_pid_comm(5)): Postfix starts a new qmgr, Dovecot
-a new log, Amavis and Rspamd new workers.
+a new log, Amavis and Rspamd new workers. With `keeps_old` (Dovecot) the old ones stay as long as their clients do.
 
 Contract: made before the daemon is told to reload; `done` looks once, at the direct children of its main process.
 """
@@ -22,9 +22,10 @@ has executed itself anew, or half of the old children are gone. One under load s
 class Renewal:
     """The children of `main` whose names match one of `names`, as they were when this was made."""
 
-    def __init__(self, main: int, names: Sequence[str]) -> None:
+    def __init__(self, main: int, names: Sequence[str], *, keeps_old: bool = False) -> None:
         self._main = main
         self._names = names
+        self._keeps_old = keeps_old
         self._old: dict[int, bool] = {}
         self._seen: dict[int, float] = {}
         self._name = _name(main)
@@ -42,8 +43,8 @@ class Renewal:
             self._old = {pid: self._is_meant(read_process(pid)) for pid in pids}  # one under load had started more
         new = [pid for pid in pids if pid not in self._old and self._is_meant(read_process(pid))]
         self._seen = {pid: self._seen.get(pid, now) for pid in new}
-        if not new:
-            return False
+        if not new or self._keeps_old:
+            return bool(new)
         left = [pid for pid in pids if self._old.get(pid, False) and self._is_meant(read_process(pid))]
         if 2 * len(left) <= sum(self._old.values()):
             self._began = True

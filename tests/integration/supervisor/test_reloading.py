@@ -11,6 +11,7 @@ import pytest
 from dmsinit.base.dispositions import would_kill
 from dmsinit.plan import Change, Plan, Probe, Readiness, Reload, Service
 from dmsinit.supervisor import OperationFailed, Reason, State
+from dmsinit.supervisor.proctree import children_of
 from tests.support.bench import Bench
 
 DAEMON = """
@@ -113,6 +114,21 @@ async def test_one_that_dies_of_a_reload_runs_with_what_is_new(bench: Bench, tmp
     assert bench.supervisor.unit("daemon").state is State.READY
     assert bench.pid("daemon") != pid
     assert bench.supervisor.unit("daemon").starts == 2
+
+
+async def test_what_old_children_still_do_holds_no_reload_up(bench: Bench) -> None:
+    """As Dovecot does: what old clients need stays beside what serves new ones."""
+    command = ("sh", "-c", "trap 'tail -f /dev/null & ' HUP; tail -f /dev/null & while :; do wait; done")
+    reload = Reload(signal="HUP", renews=("tail",), keeps_old=True)
+    await bench.run(Service(name="daemon", command=command, reload=reload, on_change="reload"))
+    await bench.until("daemon", State.READY)
+    pid = bench.pid("daemon")
+    while len(children_of(pid)) < 1 or would_kill(pid, signal.SIGHUP):
+        await bench.turn()
+    old = set(children_of(pid))
+    await bench.supervisor.operate("daemon", "reload", wait=True)
+    assert old < set(children_of(pid))
+    assert bench.pid("daemon") == pid
 
 
 async def test_one_that_does_not_reload_is_started_anew(bench: Bench, tmp_path: Path) -> None:
