@@ -89,7 +89,7 @@ class Reload(Record, frozen=True):
     """How a service is told to read its files again: a command, or else a signal.
 
     `renews` are the names of children (as in /proc/PID/comm; `*` is allowed) that it replaces by new ones: until it
-    has, the reload is not over. With `keeps_old` a new one is enough: the old ones go on for the clients that they have.
+    has, the reload is not over. With `keeps_old` a new one is enough: the old ones go on for their clients.
     """
 
     signal: str = "HUP"

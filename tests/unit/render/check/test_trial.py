@@ -27,5 +27,11 @@ def test_no_daemon_waits_until_a_file_is_older(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(trial, "MiniMaster", Master)
     copy = trial.Copy(b"x y\n", -1, -1, 0o644)
-    trial.attempt(trial.Texts("a = texthash:/etc/postfix/table\n", "", {"/etc/postfix/table": copy}), (), (), (), Root(str(tmp_path)))
+    trial.attempt(
+        trial.Texts("a = texthash:/etc/postfix/table\n", "", {"/etc/postfix/table": copy}),
+        (),
+        (),
+        (),
+        Root(str(tmp_path)),
+    )
     assert young == []
