@@ -17,6 +17,7 @@ from dmsinit.plan import PlanError, Service, start_order
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import service_keys
 from dmsinit.render.paths import LOCAL_SERVICES, SERVICES, VOLUME, VOLUME_SERVICES, Root
+from dmsinit.render.relations import INVERSE, Relations
 from dmsinit.render.service_keys import SECTIONS, Unusable
 from dmsinit.render.templates import Templates
 from dmsinit.settings import FIELDS
@@ -83,15 +84,18 @@ def load(root: Root, templates: Templates, context: Mapping[str, Any]) -> tuple[
     """Return all services, disabled ones too; ProblemsFound with everything that is wrong with any of them."""
     problems: list[Problem] = []
     variables = {**_settings(context), **context}
+    relations = Relations()
     known = tuple(
         service
         for one in definitions(root, problems)
         for word in _words(one, templates, variables, problems)
-        if (service := _service(one, word, templates, variables, problems)) is not None
+        if (service := _service(one, word, templates, variables, relations, problems)) is not None
     )
     names = [service.name for service in known]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(Problem("services", f"two files make a service {name}", "give one of them another name"))
+    if not problems:
+        known = relations.resolved(known, problems)
     if not problems:
         try:
             start_order(known)
@@ -171,8 +175,9 @@ def _words(
 
 
 def _service(
-    definition: Definition, word: str, templates: Templates, variables: Mapping[str, Any], problems: list[Problem]
-) -> Service | None:
+    definition: Definition, word: str, templates: Templates, variables: Mapping[str, Any], relations: Relations,
+    problems: list[Problem],
+) -> Service | None:  # fmt: skip
     """Return the service of one word, or None with what is wrong with it added to `problems`."""
     reader = _Reader(definition, templates, {**variables, "each": word}, problems)
     arguments = reader.section("", definition.values)
@@ -185,7 +190,10 @@ def _service(
         return None
     if reader.failed:
         return None
-    return service_keys.build(f"{definition.name}-{word}" if word else definition.name, arguments)
+    name = f"{definition.name}-{word}" if word else definition.name
+    for key in INVERSE:
+        relations.add(name, key, arguments.pop(key, ()), definition.where("", key))
+    return service_keys.build(name, arguments)
 
 
 class _Reader:

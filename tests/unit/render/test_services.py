@@ -171,3 +171,20 @@ def test_two_files_may_not_make_the_same_service(system: System) -> None:
     system.service("x", 'each = "a b"\ncommand = ["/x"]\n')
     system.service("x-b", 'command = ["/y"]\n')
     assert [problem.cause for problem in problems(system)] == ["two files make a service x-b"]
+
+
+def test_order_may_be_said_from_the_other_side(system: System) -> None:
+    system.service("postfix", 'command = ["/x"]\nwants = ["dovecot"]\n')
+    system.service("dovecot", 'command = ["/x"]\n')
+    system.volume("services/milter.toml", 'command = ["/m"]\nbefore = ["postfix"]\npauses = ["postfix"]\n')
+    found = loaded(system)
+    assert found["postfix"].wants == ("dovecot", "milter")
+    assert found["postfix"].pauses_for == ("milter",)
+    assert (found["milter"].wants, found["milter"].pauses_for) == ((), ())
+
+
+def test_order_of_an_unknown_service_is_told_with_its_line(system: System) -> None:
+    system.volume("services/milter.toml", 'command = ["/m"]\nbefore = ["postfixx"]\n')
+    assert [str(problem) for problem in problems(system)] == [
+        "services/milter.toml:2: before of milter names postfixx, which does not exist; correct the name, or delete it"
+    ]
