@@ -161,6 +161,26 @@ def test_an_apply_that_smtpd_cannot_read_is_refused_and_mail_goes_on(checked: Se
     assert checked.receive(ANNA, "after the refusal")["From"] == ANNA
 
 
+def test_a_correction_is_in_force_when_the_apply_returns(checked: Server) -> None:
+    """A program of Postfix that died is not started for a while (`service_throttle_time`), whatever is reloaded."""
+    (checked.config / "postfix-main.cf").write_text("service_throttle_time = 1h\n")
+    checked.checked("dmsctl", "apply")
+    broken = "submission/inet/smtpd_recipient_limit"
+    checked.checked("postconf", "-P", f"{broken}=many")
+    checked.checked("dmsctl", "reload", "postfix")
+    checked.checked("bash", "-c", "exec 3<> /dev/tcp/127.0.0.1/587")
+    checked.wait_for_line("/var/log/mail/mail.log", "smtpd: bad command startup -- throttling")
+    checked.checked("postconf", "-PX", broken)
+    refused = checked.run("dmsctl", "reload", "postfix")
+    assert (refused.code, "because they died: smtpd; restart postfix" in refused.output) == (1, True), refused.output
+    (checked.config / "postfix-main.cf").write_text("max_idle = 51s\nservice_throttle_time = 1h\n")
+    checked.checked("dmsctl", "apply")
+    checked.send(ANNA, "after the correction", port=587, login=ANNA)
+    pid = checked.pids()["postfix"]
+    checked.checked("dmsctl", "reload", "postfix")
+    assert checked.pids()["postfix"] == pid
+
+
 def test_a_start_refuses_it_with_all_problems(start: Start) -> None:
     server = start(
         {**ACCOUNTS, "postfix-main.cf": "smtpd_recipient_limit = many\nmynetworks = hash:/etc/postfix/nets\n"}
