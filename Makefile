@@ -68,7 +68,9 @@ docs: $(READY) ## write the generated files again (reference pages, dashboard)
 	@mv docs/reference/environment.md.new docs/reference/environment.md
 	@$(PY) tools/dashboard.py > grafana/dmsinit.json.new
 	@mv grafana/dmsinit.json.new grafana/dmsinit.json
-	@echo "Written: docs/reference/environment.md grafana/dmsinit.json"
+	@PYTHONPATH=. $(PY) tools/openapi.py > docs/reference/openapi.json.new
+	@mv docs/reference/openapi.json.new docs/reference/openapi.json
+	@echo "Written: docs/reference/environment.md docs/reference/openapi.json grafana/dmsinit.json"
 
 bench-boot: $(READY) ## how long a boot takes, against its critical path
 	@tools/engine image

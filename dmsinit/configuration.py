@@ -14,11 +14,12 @@ Contract:
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
 
+from dmsinit.control.operations import Changes
 from dmsinit.inotify import Watcher
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Action, Plan
@@ -49,7 +50,7 @@ class Configuration:
         self._runs = self._refused = 0
         self._under_way: set[asyncio.Future[Exception | None]] = set()
         """What becomes of each apply that has begun: None, or why it is not in force."""
-        self._next: asyncio.Task[Mapping[str, object]] | None = None
+        self._next: asyncio.Task[Changes] | None = None
 
     async def watch(self) -> None:
         """Carry out every change of a watched file, one at a time, for ever."""
@@ -76,7 +77,7 @@ class Configuration:
         finally:
             installed.set()
 
-    async def apply(self) -> Mapping[str, object]:
+    async def apply(self) -> Changes:
         """Run the flow again, whatever changed; return the changed files and what was done to services.
 
         Requests that come while another one waits for its turn share its run, which begins after all of them.
@@ -85,7 +86,7 @@ class Configuration:
             self._next = asyncio.create_task(self._requested())
         return await asyncio.shield(self._next)
 
-    async def _requested(self) -> Mapping[str, object]:
+    async def _requested(self) -> Changes:
         """Apply what nobody has applied yet, and see those through that have begun to apply the rest."""
         earlier = list(self._under_way)
         result = await self._apply("--apply")
@@ -121,7 +122,7 @@ class Configuration:
         detector = self._supervisor.units.get(DETECTOR)
         return detector is None or detector.wanted
 
-    async def _apply(self, mode: str, installed: asyncio.Event | None = None) -> Mapping[str, object]:
+    async def _apply(self, mode: str, installed: asyncio.Event | None = None) -> Changes:
         self._runs += 1
         run = self._runs
         over: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -141,7 +142,7 @@ class Configuration:
             self._system.problems = []
         return result
 
-    async def _flow(self, mode: str, installed: asyncio.Event) -> Mapping[str, object]:
+    async def _flow(self, mode: str, installed: asyncio.Event) -> Changes:
         async with self.busy:
             if mode == "--apply":
                 self._next = None  # it begins now: what is asked for later may have changed later
@@ -161,13 +162,13 @@ class Configuration:
                 raise await self._judged(failure, before, well, rendered) from failure
         return self._completed(rendered, converging.actions, began)
 
-    def _completed(self, rendered: Rendered, done: Sequence[Action], began: float) -> Mapping[str, object]:
+    def _completed(self, rendered: Rendered, done: Sequence[Action], began: float) -> Changes:
         what = ", ".join(f"{action.service} {action.action}" for action in done) or "no service concerned"
         sentence = f"{time.monotonic() - began:.2f} s: {len(rendered.changes)} files, {what}"
         if rendered.changes or done:
             self._log.info(f"configuration applied in {sentence}")
         self._note(f"Completed handling of detected change in {sentence}")
-        return {"changes": rendered.changes, "actions": done}
+        return Changes(changes=rendered.changes, actions=done)
 
     async def _converge(self, rendered: Rendered, *, asked: bool) -> Converging:
         converging = await self._supervisor.begin(rendered.plan, rendered.changes, Reason.CONFIG_CHANGED, asked=asked)

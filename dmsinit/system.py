@@ -4,14 +4,14 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Literal
 
 import msgspec
 
 from dmsinit import __version__
-from dmsinit.control.operations import Status
+from dmsinit.control.operations import Changes, Status
 from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
 from dmsinit.plan import Plan
@@ -21,7 +21,7 @@ from dmsinit.supervisor import Applies, Event, OperationFailed, ServiceStatus, S
 from dmsinit.supervisor.handover import VERSION, Handover
 from dmsinit.supervisor.supervisor import resident_bytes
 
-NOTHING: Final[Mapping[str, object]] = {"changes": [], "actions": []}
+NOTHING: Final = Changes()
 
 ADD_ACCOUNT: Final = "add one: setup email add USER@DOMAIN"
 
@@ -51,7 +51,7 @@ class System:
         observation = Observation(supervisor, self)
         self._metrics = Metrics(observation, version=__version__, release=os.environ.get("DMS_RELEASE", ""))
         self.render: Callable[[str], Awaitable[Rendered]] | None = None
-        self.change: Callable[[], Awaitable[Mapping[str, object]]] | None = None
+        self.change: Callable[[], Awaitable[Changes]] | None = None
         self.reexec: Callable[[], Awaitable[None]] | None = None
 
     # Asking
@@ -145,15 +145,16 @@ class System:
     async def signal(self, name: str, signal: str) -> ServiceStatus:
         return self.supervisor.signal(name, signal)
 
-    async def plan_changes(self, *, diff: bool) -> Mapping[str, object]:
+    async def plan_changes(self, *, diff: bool) -> Changes:
         """Return what an apply would change. While the server boots, the boot itself is the apply: nothing."""
         if self.render is None or self.state == "booting":
             return NOTHING
         rendered = await self.render("--diff" if diff else "--plan")
         todo, _ = self.supervisor.to_do(rendered.plan, rendered.changes, asked=True)
-        return {"changes": rendered.changes, "actions": todo, **({"diffs": rendered.diffs} if diff else {})}
+        diffs = rendered.diffs if diff else msgspec.UNSET
+        return Changes(changes=rendered.changes, actions=todo, diffs=diffs)
 
-    async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:
+    async def apply(self, *, dry_run: bool, wait: bool) -> Changes:
         """Run the flow again: render, validate, install, converge."""
         if wait and not dry_run:
             await self.booted.wait()

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from dmsinit.plan import Plan
+from dmsinit.plan import Action, Change, Plan
 from dmsinit.supervisor.status import Event, ServiceStatus, Span
 
 Verb = Literal["start", "stop", "restart", "reload"]
@@ -35,6 +35,25 @@ class Status(msgspec.Struct, kw_only=True):
     """How many programs PID 1 has been since the container started: one more after each re-execution."""
     event_loop: str = ""
     """How children are waited for: `pidfd`, or `sigchld` where pidfds are blocked."""
+
+
+class Changes(msgspec.Struct, kw_only=True):
+    """What an apply would do, or did: the answer to `GET /v1/plan`.
+
+    `diffs` is there only when it was asked for: a unified diff for each path that differs.
+    """
+
+    changes: Sequence[Change] = ()
+    actions: Sequence[Action] = ()
+    diffs: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Applied(msgspec.Struct, kw_only=True):
+    """The answer to `POST /v1/apply`: what was done, and the warnings of the configuration in force."""
+
+    changes: Sequence[Change]
+    actions: Sequence[Action]
+    warnings: Sequence[str] = ()
 
 
 class Operations(Protocol):
@@ -90,13 +109,10 @@ class Operations(Protocol):
     def plan(self) -> Plan | None:
         """Return the plan in force; None before the first one."""
 
-    async def plan_changes(self, *, diff: bool) -> Mapping[str, object]:
-        """Return `{"changes": [Change…], "actions": [Action…]}`: what apply would do.
+    async def plan_changes(self, *, diff: bool) -> Changes:
+        """Return what apply would do, with `diff` also line by line. Raises ProblemsFound and OperationFailed."""
 
-        With `diff`, also `"diffs": {path: unified diff}`. Raises ProblemsFound and OperationFailed.
-        """
-
-    async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:
+    async def apply(self, *, dry_run: bool, wait: bool) -> Changes:
         """Carry out what `plan_changes` tells, and return it. Raises ProblemsFound and OperationFailed.
 
         With `wait`, an apply that is asked for during the boot is carried out when the server is up; without, the boot

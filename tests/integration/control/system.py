@@ -3,14 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from dmsinit.control.api import Api
 from dmsinit.control.messages import Request
-from dmsinit.control.operations import Status, Verb
-from dmsinit.plan import Plan, Reload, Service
+from dmsinit.control.operations import Changes, Status, Verb
+from dmsinit.plan import Action, Change, Plan, Reload, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
@@ -133,16 +135,16 @@ class System:
             ),
         )
 
-    async def plan_changes(self, *, diff: bool) -> Mapping[str, object]:
+    async def plan_changes(self, *, diff: bool) -> Changes:
         if self.broken_configuration:
             raise ProblemsFound([Problem("postfix-virtual.cf:3", "no target", "write alias target")])
-        changes = {
-            "changes": [{"path": "/etc/opendkim.conf", "action": "modify", "service": "opendkim"}],
-            "actions": [{"service": "opendkim", "action": "reload"}],
-        }
-        return changes | ({"diffs": {"/etc/opendkim.conf": "-a\n+b\n"}} if diff else {})
+        return Changes(
+            changes=[Change(path="/etc/opendkim.conf", action="modify", service="opendkim")],
+            actions=[Action(service="opendkim", action="reload")],
+            diffs={"/etc/opendkim.conf": "-a\n+b\n"} if diff else msgspec.UNSET,
+        )
 
-    async def apply(self, *, dry_run: bool, wait: bool) -> Mapping[str, object]:
+    async def apply(self, *, dry_run: bool, wait: bool) -> Changes:
         self.asked.append(("apply", dry_run))
         return await self.plan_changes(diff=False)
 

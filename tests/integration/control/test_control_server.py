@@ -279,7 +279,7 @@ async def test_a_follower_that_goes_away_frees_everything(site: Site) -> None:
     writer.close()
     await site.system.left.wait()
     assert site.system.followers == 0
-    assert site.api._streams == 0
+    assert site.api.followers == 0
 
 
 async def test_followers_are_bounded_and_leave_room_for_others(site: Site) -> None:
