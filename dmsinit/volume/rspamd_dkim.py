@@ -38,7 +38,7 @@ try_fallback = false;
 
 use_domain = "header";
 use_redis = false;
-use_esld = true;
+use_esld = %s;
 allow_username_mismatch = true;
 check_pubkey = true;
 
@@ -76,7 +76,9 @@ def configuration(entries: Iterable[tuple[str, str, str]]) -> str:
             listed = "".join(f'      {{ path = "{path}"; selector = "{selector}"; }},\n' for selector, path in keys)
             body = f"    selectors [\n{listed}    ]\n"
         blocks.append(f"  {domain} {{\n{body}  }}\n")
-    return _CONFIGURATION % "".join(blocks)
+    # With it Rspamd looks for keys of domains such as hill.test, and never of those below them.
+    use_esld = "false" if any(domain.count(".") > 1 for domain in domains) else "true"
+    return _CONFIGURATION % (use_esld, "".join(blocks))
 
 
 def make_key(

@@ -165,30 +165,32 @@ def test_a_forged_author_is_refused_and_an_unknown_one_is_not(receiver: Server, 
 
 
 HEAD = f"To: {ANNA}\r\nDate: Mon, 01 Jan 2024 12:00:00 +0000\r\nMessage-ID: <1@peer>\r\n"
-
-
-@pytest.mark.parametrize(
-    "authors",
-    [
-        "From: someone@mail.outside.example, boss@strict.test\r\n",
-        "From: someone@mail.outside.example\r\nFrom: boss@strict.test\r\n",
-    ],
+SEVERAL_AUTHORS = (
+    "From: someone@mail.outside.example, boss@strict.test\r\n",
+    "From: Some One <someone@mail.outside.example>,\r\n The Boss <boss@strict.test>\r\n",
+    "From: People: someone@mail.outside.example, boss@strict.test;\r\n",
+    "From: someone@mail.outside.example\r\nFrom: boss@strict.test\r\n",
 )
+SLOPPY_AUTHORS = (
+    '"Writer, Some" <someone@mail.outside.example>',
+    "Writer, Some <someone@mail.outside.example>",
+    "Some Writer someone@mail.outside.example <someone@mail.outside.example>",
+    "boss@strict.test via Writer <someone@mail.outside.example>",
+    "=?utf-8?q?S=C3=B8me=2C_Writer?= <someone@mail.outside.example>",
+    "=?utf-8?q?boss=40strict=2Etest=2C?= <someone@mail.outside.example>",
+    "<someone@mail.outside.example> (Writer, Some)",
+    "someone@mail.outside.example, another@mail.outside.example",
+    "someone@mail.outside.example",
+)
+
+
+@pytest.mark.parametrize("authors", SEVERAL_AUTHORS)
 def test_more_than_one_author_is_refused(receiver: Server, stranger: Peer, authors: str) -> None:
     answer = stranger.python(SPEAKS, receiver.address, "", ANNA, f"{authors}{HEAD}Subject: two\r\n\r\nx\r\n")
     assert re.match(r"5\d\d ", answer), answer
 
 
-@pytest.mark.parametrize(
-    "author",
-    [
-        '"Writer, Some" <someone@mail.outside.example>',
-        "Some Writer someone@mail.outside.example <someone@mail.outside.example>",
-        "=?utf-8?q?S=C3=B8me=2C_Writer?= <someone@mail.outside.example>",
-        "<someone@mail.outside.example> (Writer, Some)",
-        "someone@mail.outside.example",
-    ],
-)
+@pytest.mark.parametrize("author", SLOPPY_AUTHORS)
 def test_sloppy_but_honest_authors_are_taken(receiver: Server, stranger: Peer, author: str) -> None:
     message = f"From: {author}\r\nTo: {ANNA}\r\nSubject: sloppy\r\n\r\nx\r\n"
     assert stranger.python(SPEAKS, receiver.address, "", ANNA, message) == "accepted"

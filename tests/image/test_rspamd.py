@@ -13,6 +13,7 @@ import pytest
 from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
 from tests.image.peers import Peer, names
+from tests.image.test_forgery import SEVERAL_AUTHORS, SLOPPY_AUTHORS
 from tests.image.sieve import managesieve
 
 ANNA, BOB = f"anna@{DOMAIN}", f"bob@{DOMAIN}"
@@ -29,6 +30,10 @@ MAIN_CF = (
 """Impatient, and open to clients that say whom they speak for (XCLIENT)."""
 GTUBE = "*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
 """Behind X: reject; behind Y: add the header (GTUBE, https://spamassassin.apache.org/gtube/)."""
+SIEVE = f"""require ["vacation"];
+if header "subject" "are you there" {{ vacation "away"; }}
+if header "subject" "pass it on" {{ redirect "{BOB}"; }}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,7 @@ def rspamd(containers: Containers, config: Path, zone: Peer) -> Iterator[Server]
         "postfix-main.cf": MAIN_CF,
         "rspamd/override.d/options.inc": 'gtube_patterns = "all";\n',
         "rspamd/custom-commands.conf": "set-option-for-module greylist timeout 7min\nfrobnicate x\n",
+        f"{ANNA}.dovecot.sieve": SIEVE,
     }
     environment = {
         **RSPAMD, "RSPAMD_LEARN": "1", "ENABLE_MANAGESIEVE": "1", "SPAM_SUBJECT": "'[SPAM] '",
@@ -78,12 +84,12 @@ def rspamd(containers: Containers, config: Path, zone: Peer) -> Iterator[Server]
     server.remove()
 
 
-def deliver(server: Server, message: EmailMessage, recipient: str = ANNA, sender: str = OUTSIDE) -> None:
+def deliver(server: Server, message: EmailMessage | str, recipient: str = ANNA, sender: str = OUTSIDE) -> None:
     """Hand a message in at port 25, as the server of outside.test would."""
     with server.smtp() as smtp:
         assert smtp.docmd("XCLIENT", "NAME=mail.outside.test ADDR=192.0.2.9")[0] == 220
         smtp.ehlo("mail.outside.test")
-        smtp.sendmail(sender, [recipient], message.as_bytes())
+        smtp.sendmail(sender, [recipient], message if isinstance(message, str) else message.as_bytes())
 
 
 def spam(kind: str, subject: str) -> EmailMessage:
@@ -155,6 +161,39 @@ def test_mail_of_users_is_signed_and_not_judged(rspamd: Server) -> None:
     # The signature holds: the key is in the DNS.
     verified = rspamd.run("rspamc", "--ip", "192.0.2.1", stdin=received.as_bytes().decode())
     assert "R_DKIM_ALLOW" in verified.output
+
+
+@pytest.mark.parametrize("authors", SEVERAL_AUTHORS)
+def test_more_than_one_author_is_refused(rspamd: Server, authors: str) -> None:
+    text = f"{authors}To: {ANNA}\r\nSubject: two\r\n\r\nx\r\n"
+    with pytest.raises(smtplib.SMTPDataError) as refusal:
+        deliver(rspamd, text)
+    assert refusal.value.smtp_code == 554
+    assert b"From" in refusal.value.smtp_error
+
+
+@pytest.mark.parametrize("author", SLOPPY_AUTHORS)
+def test_sloppy_but_honest_authors_are_taken(rspamd: Server, author: str) -> None:
+    deliver(rspamd, f"From: {author}\r\nTo: {ANNA}\r\nSubject: sloppy\r\n\r\nx\r\n")
+
+
+def test_what_this_server_writes_itself_is_signed_and_not_judged(rspamd: Server) -> None:
+    rspamd.send(f"unknown@{DOMAIN}", "comes back", port=465, login=ANNA)
+    rspamd.send(ANNA, "are you there", port=465, login=BOB)
+    written = f"From: root@mail.{DOMAIN}\nTo: {BOB}\nSubject: report\n\nx\n"
+    assert rspamd.run("sendmail", "-f", ANNA, BOB, stdin=written).code == 0
+    bounce = rspamd.receive(ANNA, "Undelivered Mail Returned to Sender")
+    answer, report = rspamd.receive(BOB, "Auto: are you there"), rspamd.receive(BOB, "report")
+    for message in (bounce, answer, report):
+        assert f"d={DOMAIN};" in message["DKIM-Signature"]
+        assert "X-Spamd-Result" not in message
+
+
+def test_what_a_script_forwards_is_not_signed_as_ours(rspamd: Server) -> None:
+    deliver(rspamd, letter(ANNA, "pass it on", f"boss@{DOMAIN}"))
+    forwarded = rspamd.receive(BOB, "pass it on")
+    assert "Received" in forwarded
+    assert "DKIM-Signature" not in forwarded
 
 
 def learned(server: Server) -> tuple[int, int]:
@@ -355,3 +394,10 @@ def test_spam_in_the_first_moment_is_refused(start: Start, zone: Peer) -> None:
     while not accepted(server, doubtful):
         pass
     assert server.receive(ANNA, "doubtful")
+
+    # A key that is made now signs the first message after the command, of its domain and those below it.
+    server.checked("setup", "config", "dkim", "keysize", "1024", "domain", f"sub.{DOMAIN}")
+    for number, author in enumerate((f"first@sub.{DOMAIN}", f"second@deep.sub.{DOMAIN}")):
+        with server.smtp(587, login=ANNA) as smtp:
+            smtp.sendmail(ANNA, [BOB], letter(BOB, f"with a key {number}", author).as_bytes())
+        assert f"d=sub.{DOMAIN};" in server.receive(BOB, f"with a key {number}")["DKIM-Signature"]

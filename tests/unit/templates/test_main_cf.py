@@ -160,7 +160,7 @@ def test_every_parameter_of_the_contract_is_accounted_for() -> None:
             {
                 "rspamd_milter": "inet:localhost:11332",
                 "smtpd_milters": "$dkim_milter $dmarc_milter $rspamd_milter",
-                "non_smtpd_milters": "$dkim_milter",
+                "non_smtpd_milters": "$dkim_milter $rspamd_milter",
                 "milter_default_action": "tempfail",
             },
         ),

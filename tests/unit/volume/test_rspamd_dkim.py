@@ -47,6 +47,12 @@ def test_the_configuration_is_made_with_the_first_key_and_never_changed(tmp_path
     assert (tmp_path / SIGNING).read_text() == text
 
 
+@pytest.mark.parametrize(("domain", "esld"), [("hill.test", "true"), ("mail.hill.test", "false")])
+def test_mail_of_a_domain_below_another_is_signed_too(tmp_path: Path, domain: str, esld: str) -> None:
+    made(tmp_path, domain)
+    assert f"use_esld = {esld};" in (tmp_path / SIGNING).read_text()
+
+
 def test_a_key_is_replaced_only_by_force(tmp_path: Path) -> None:
     first = made(tmp_path)
     private = first.private.read_text()
