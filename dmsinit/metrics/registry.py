@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from dmsinit.base import cgroup
-from dmsinit.metrics import exposition, services, system
+from dmsinit.metrics import bans, exposition, services, system
 from dmsinit.metrics._prometheus import Metric
 from dmsinit.metrics.clamav import Clamav
 from dmsinit.metrics.process import CpuCounters, Pss, Usage, usage
@@ -59,6 +59,7 @@ class Metrics:
             *system.boot(source),
             *system.milters(source),
             *self._clamav.families(scanner, scanner_bytes),
+            *bans.families(),
             *system.configuration(source),
         ]
 

@@ -19,6 +19,9 @@ __all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "RunCommand", "ask", "connect
 RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 """Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
 
+WRONG_ANSWER: Final = 69
+"""The exit code (EX_UNAVAILABLE of sysexits.h) of a command that got an answer, and a bad one: no work excuses that."""
+
 _LOOPBACK: Final = ("127.0.0.1", "[::1]", "localhost")
 _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
     "tcp": _protocols.tcp,
@@ -40,7 +43,7 @@ async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
     sockets, and 0 for a process of another container.
 
     It is a NoAnswer when nothing came, which a daemon that is full has in common with one that hangs; a command may
-    have ended for any reason.
+    have ended for any reason, unless it ends with WRONG_ANSWER.
 
     Raises CannotAsk when we ourselves lack what it takes to ask.
     """
@@ -53,6 +56,8 @@ async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
                     raise ProbeFailed(f"{probe.address} does not exist")
             elif probe.kind == "command":
                 code = await run(probe.command)
+                if code == WRONG_ANSWER:
+                    raise ProbeFailed(f"{_asked(probe)} found something wrong")
                 if code != 0:
                     raise NoAnswer(f"{_asked(probe)} ended with exit code {code}")
             else:

@@ -9,6 +9,7 @@ import anyio
 from dmsinit.plan import Health, Probe, Readiness
 from dmsinit.probes import CannotAsk, NoAnswer, ProbeFailed, ask
 from dmsinit.supervisor.notify import Notices
+from dmsinit.supervisor.output import Output
 from dmsinit.supervisor.progress import Sample, progress
 from dmsinit.supervisor.world import World
 
@@ -79,7 +80,8 @@ class Answers:
     """The probes of one service; `last_seconds` is how long the last good answer took.
 
     `look` tells what the processes of the service have done so far; `foreign` why an answer, which came from the
-    processes that are given, is somebody else's; `explain` what the service has logged that went wrong.
+    processes that are given, is somebody else's; `explain` what the service has logged that went wrong. What a command
+    that asks for health writes goes to `output`.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Answers:
         look: Callable[[], Sample],
         foreign: Callable[[Probe, Sequence[int]], str] = lambda probe, peers: "",
         explain: Explain = _unexplained,
+        output: Output | None = None,
     ) -> None:
         self.last_seconds: float | None = None
         self._world = world
@@ -96,6 +99,7 @@ class Answers:
         self._look = look
         self._foreign = foreign
         self._explain = explain
+        self._output = output
 
     async def at_last(self, ready: Readiness) -> str | None:
         """Ask until the answer is right; return None then, or the last problem when the time is up."""
@@ -160,7 +164,7 @@ class Answers:
             probe.timeout_seconds * _FIRST_LOOK_SHARE, lambda: silence.first(self._look)
         )
         try:
-            problem, silent = await self._problem(probe)
+            problem, silent = await self._problem(probe, self._output)
         finally:
             look_at.cancel()
         if problem is not None:
@@ -169,13 +173,13 @@ class Answers:
             problem = await self._explained(problem, _RECENT_SECONDS)
         return problem
 
-    async def _problem(self, probe: Probe) -> tuple[str | None, bool]:
+    async def _problem(self, probe: Probe, output: Output | None = None) -> tuple[str | None, bool]:
         """Return what was wrong, if anything, and whether there was no answer at all."""
         if probe.kind == "notify":
             return (None, False) if self._notices.was_alive() else ("no WATCHDOG=1 came", False)
         began = self._world.clock()
         try:
-            peers = await ask(probe, self._world.run)
+            peers = await ask(probe, lambda argv: self._world.run(argv, output))
         except ProbeFailed as error:
             return str(error), isinstance(error, NoAnswer)
         if problem := self._foreign(probe, peers):

@@ -220,6 +220,8 @@ class Life:
         if state is not unit.state:
             detail = "answers again" if problem is None else f"{work}: {problem}" if work else problem
             unit.to(state, Reason.PROBE_FAILED, detail)
+            if state is State.UNHEALTHY and unit.service.health and unit.service.health.probe.kind == "command":
+                unit.world.log.warn(f"{unit.name} is unhealthy: {detail}")  # it says what is wrong
         return not ill
 
     # Down

@@ -62,7 +62,9 @@ class Unit:
         self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
         world.looks[service.name] = self.tree.members
         self.ownership = Ownership(service.name, world, self.tree)
-        self.answers = Answers(world, self.notices, self.look, self.ownership.problem, self._last_error)
+        self.answers = Answers(
+            world, self.notices, self.look, self.ownership.problem, self._last_error, self.tree.output
+        )
         self.moved = moved
         self.why = Reason.BOOT
         self.demand = Pulse()

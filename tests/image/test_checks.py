@@ -343,6 +343,26 @@ def test_a_ban_is_in_the_kernel_or_not_reported_as_one(guarded: Server) -> None:
     assert "the kernel has no rule for it" in refused.output
 
 
+def test_bans_that_the_kernel_has_lost_are_set_again_and_told(guarded: Server) -> None:
+    """The jail of bans by hand uses iptables, that of Postfix nftables; who flushes the rules takes both."""
+    with (guarded.config / "fail2ban-jail.cf").open("a") as file:
+        file.write("[postfix]\nbanaction = nftables-allports\n")
+    (guarded.config / "services").mkdir()
+    (guarded.config / "services/fail2ban.toml").write_text('[health]\ninterval = "1s"\n')
+    guarded.checked("dmsctl", "apply")
+    guarded.checked("dmsctl", "restart", "fail2ban")
+    guarded.checked("fail2ban-client", "set", "custom", "banip", "192.0.2.20")
+    guarded.checked("fail2ban-client", "set", "postfix", "banip", "192.0.2.21")
+    held = "[ $(nft list ruleset 2> /dev/null | grep -c -e 192.0.2.20 -e 192.0.2.21) = 2 ]"
+    guarded.checked("timeout", "60", "bash", "-c", f"until {held}; do sleep 0.1; done")
+    guarded.checked("nft", "flush", "ruleset")
+    guarded.checked("timeout", "60", "bash", "-c", f"until {held}; do sleep 0.1; done")
+    guarded.wait_for_log("its check (python3) found something wrong; last error: error: the kernel had lost")
+    restored = "until dmsctl metrics | grep -q 'dms_bans_restored_total [2-9]'; do sleep 0.2; done"
+    guarded.checked("timeout", "60", "bash", "-c", restored)
+    assert "in force" in guarded.run("dmsctl", "doctor").output
+
+
 def test_a_time_that_fail2ban_cannot_read_is_refused(guarded: Server) -> None:
     lines = check(guarded, {"fail2ban-jail.cf": "[DEFAULT]\nbantime = long\n[dovecot]\nfindtime = 10z\n"})
     for number, name in ((2, "bantime = long"), (4, "findtime = 10z")):

@@ -226,6 +226,19 @@ def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     return None if network.is_loopback or network.is_link_local else network
 
 
+def bans(facts: Facts) -> Iterator[Finding]:
+    """Who is banned is kept out by the kernel."""
+    if facts.bans is None:
+        return
+    banned, missing = facts.bans
+    if missing:
+        shown = ", ".join(missing[:_MOST_PROBLEMS]) + (" …" if len(missing) > _MOST_PROBLEMS else "")
+        what = f"the kernel has no rule for {len(missing)} of {banned}: {shown}"
+        yield Finding("fail", "bans", what, "these addresses are not kept out", "dmsctl restart fail2ban")
+    else:
+        yield Finding("ok", "bans", f"{banned} in force")
+
+
 CHECKS: Final[tuple[Check, ...]] = (
-    services, ports, certificate, configuration, addresses, space, memory, clock, relaying, *checks_dns.CHECKS,
+    services, ports, certificate, configuration, addresses, space, memory, clock, relaying, bans, *checks_dns.CHECKS,
 )  # fmt: skip

@@ -117,6 +117,8 @@ class Facts:
     clock_synchronised: bool | None = None
     built: float = 0.0
     keys: tuple[Key, ...] = ()
+    bans: tuple[int, tuple[str, ...]] | None = None
+    """How many bans Fail2ban lists, and those that the kernel has no rule for; None where it does not run."""
     domains_with_keys: frozenset[str] = frozenset()
     """Domains that the config volume holds a key for, in use or not."""
     names: Names = field(default_factory=Names)

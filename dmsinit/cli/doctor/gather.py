@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Final
 
 import dmsinit
@@ -18,6 +19,7 @@ from dmsinit.cli._certificate import Refused, full_name
 from dmsinit.cli.doctor import keys, names, ports
 from dmsinit.cli.doctor.facts import Facts, Space
 from dmsinit.control.client import Unreachable, request
+from dmsinit.helpers import bans
 from dmsinit.problem import ProblemsFound
 from dmsinit.volume import read, reliance
 
@@ -47,8 +49,19 @@ async def gather() -> Facts:
         spaces=_spaces(), memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
         relay_restrictions=_postconf("smtpd_relay_restrictions", "smtpd_recipient_restrictions") or "",
         clock_synchronised=_clock(), built=os.stat(dmsinit.__file__).st_mtime, keys=found, names=answers,
-        domains_with_keys=keys.made(Path(CONFIG)),
+        domains_with_keys=keys.made(Path(CONFIG)), bans=_bans(settings) if status else None,
     )  # fmt: skip
+
+
+def _bans(settings: Mapping[str, str]) -> tuple[int, tuple[str, ...]] | None:
+    """Return how many bans there are, and those that the kernel does not have."""
+    if settings.get("ENABLE_FAIL2BAN") != "1":
+        return None
+    try:
+        banned, missing = bans.lost(bans.client(bans.SOCKET))
+    except (OSError, UnpicklingError):
+        return None  # the service itself is a finding then
+    return banned, tuple(address for found in missing.values() for address in found)
 
 
 def _status() -> tuple[Mapping[str, Any] | None, str]:
