@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 
 from dmsinit import __version__, succession
+from dmsinit.base.logfile import LogFile
 from dmsinit.configuration import Configuration
 from dmsinit.control.api import Api
 from dmsinit.control.client import STARTING_VARIABLE
@@ -28,7 +29,6 @@ from dmsinit.rendering import Conversation, MissingHostName, NoAccounts, Rendere
 from dmsinit.spawn import RenderProcess, start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
 from dmsinit.supervisor.handover import Handover
-from dmsinit.supervisor.logfile import LogFile
 from dmsinit.supervisor.unit import Unit
 from dmsinit.system import System
 
@@ -59,10 +59,10 @@ class Init:
     def __init__(self, inotify: int | None, *, began: float, log: Log) -> None:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         self.log = log
-        self._journal = LogFile(f"{SERVICE_LOGS}/supervisord.log")
-        self._journal.write(b"")  # it is there from the first moment
         self.children = Children()
         self.supervisor = Supervisor(World(self.children, log, environment, SERVICE_LOGS))
+        self._journal = LogFile(f"{SERVICE_LOGS}/supervisord.log", self.supervisor.world.writer)
+        self._journal.write(b"")  # it is there from the first moment
         self.system = System(self.supervisor, began)
         self._watcher = Watcher(inotify, CHANGE_NOTE)
         self.configuration = Configuration(self.system, self.children, self._watcher, log)
@@ -91,6 +91,7 @@ class Init:
             if code == REEXEC:
                 return await self._hand_over(group)
             await self._shut_down()
+            await self.supervisor.world.writer.close()
             group.cancel_scope.cancel()
         return code
 
@@ -253,6 +254,7 @@ class Init:
         async with self.configuration.busy:
             with anyio.move_on_after(SHUTDOWN_SECONDS):
                 await self.supervisor.until_transferable()
+        await self.supervisor.world.writer.close()
         signal.pthread_sigmask(signal.SIG_BLOCK, succession.HANDED_SIGNALS)
         record = self.system.hand_over()
         self.children.close()

@@ -6,6 +6,7 @@ not fit into the pipe at once is dropped and counted, and the count is told with
 
 import json
 import os
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -28,16 +29,32 @@ def _offset(seconds: int) -> str:
     return f"{sign}{hours:02}:{minutes:02}"
 
 
-def _own_description(fd: int) -> int:
+_SURELY_TAKEN_BYTES: Final = 4096
+"""What poll(2) says there is room for: PIPE_BUF (pipe(7)), and less than any socket has."""
+
+
+def _own_description(fd: int) -> int | None:
     """Return a non-blocking descriptor for the same pipe or terminal that does not share its flags with children.
 
     O_NONBLOCK belongs to the open file description, which children inherit; only a fresh one may be made non-blocking.
-    Sockets and some sandboxes cannot be opened again: then the given descriptor is used as it is.
+    None for what cannot be opened again: sockets (systemd's journal, for one), and everything in some sandboxes.
     """
     try:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except OSError:
-        return fd
+        return None
+
+
+def _write_shared(fd: int, data: bytes) -> int:
+    """Write as much to a descriptor that may block as it takes at once; raise BlockingIOError when that is nothing."""
+    written = 0
+    ready = select.poll()
+    ready.register(fd, select.POLLOUT)
+    while written < len(data) and any(event & select.POLLOUT for _, event in ready.poll(0)):
+        written += os.write(fd, data[written : written + _SURELY_TAKEN_BYTES])
+    if not written:
+        raise BlockingIOError
+    return written
 
 
 class Log:
@@ -47,7 +64,8 @@ class Log:
         self.program = program
         self.json_lines = json_lines
         self.dropped = 0
-        self._fd = _own_description(fd)
+        own = _own_description(fd)
+        self._shared, self._fd = own is None, fd if own is None else own
         self._copy: Callable[[bytes], None] | None = None
         self._copy_threshold = -1
         self.set_level(level)
@@ -88,7 +106,8 @@ class Log:
         if self.dropped:
             text += f" ({self.dropped} lines before this one were lost: nobody read the log)"
         try:
-            written = os.write(self._fd, self._format(LEVELS[level], text).encode("utf-8", "replace"))
+            data = self._format(LEVELS[level], text).encode("utf-8", "replace")
+            written = _write_shared(self._fd, data) if self._shared else os.write(self._fd, data)
         except OSError:
             written = 0
         self.dropped = 0 if written else self.dropped + 1

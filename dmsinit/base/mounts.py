@@ -2,14 +2,16 @@
 
 import os
 import stat
+from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 MOUNTINFO: Final = "/proc/self/mountinfo"
 
 _REMOTE: Final = ("nfs", "9p", "fuse", "cifs", "smb", "virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "gfs", "ocfs")
 """How the names of file systems begin that somebody else serves: another program, machine, or virtual machine."""
+_MOST_LINKS: Final = 40
+"""As many as the kernel follows in one path (path_resolution(7))."""
 
 
 def parse(text: str) -> dict[str, str]:
@@ -28,15 +30,49 @@ def remote(path: str, mounts: Mapping[str, str]) -> str:
     Such a file system sends no events of others' changes, and it can hang. Symbolic links are not followed. The
     container's own root is never one, although FUSE may serve it (fuse-overlayfs of rootless engines).
     """
+    mount = _mount_of(path, mounts)
+    return mounts[mount] if mount else ""
+
+
+def _mount_of(path: str, mounts: Mapping[str, str]) -> str:
+    """Return where the file system of an absolute path is mounted when somebody else serves it, else ""."""
     while path not in mounts and path != "/":
         path = os.path.dirname(path)
-    kind = mounts.get(path, "")
-    return kind if path != "/" and kind.startswith(_REMOTE) else ""
+    return path if path != "/" and mounts[path].startswith(_REMOTE) else ""
+
+
+def hanging(path: str) -> str:
+    """Return the mount point of the file system that `path` leads to when that may hang, else "".
+
+    Symbolic links are followed as far as that cannot block; nothing on such a file system is touched.
+    """
+    with open(MOUNTINFO, encoding="utf-8", errors="surrogateescape") as file:
+        mounts = parse(file.read())
+    names, place = deque(path.split("/")), "/"
+    links = 0
+    while names:
+        name = names.popleft()
+        if name in ("", ".", ".."):
+            place = os.path.dirname(place) if name == ".." else place
+            continue
+        place = os.path.join(place, name)
+        if mount := _mount_of(place, mounts):
+            return mount
+        try:
+            target = os.readlink(place)
+        except OSError:  # it is none, or not there
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return ""
+        names.extendleft(reversed(target.split("/")))
+        place = "/" if target.startswith("/") else os.path.dirname(place)
+    return ""
 
 
 def may_hang(path: str) -> bool:
     """Return whether looking at a path may block for ever, because whoever serves its file system is gone."""
-    return bool(remote(os.path.normpath(path), parse(Path(MOUNTINFO).read_text(errors="surrogateescape"))))
+    return bool(hanging(path))
 
 
 def replaced(place: str, mounts: Mapping[str, str]) -> bool:

@@ -12,9 +12,19 @@ from typing import Final
 
 from dmsinit.plan import Probe
 from dmsinit.probes import _protocols
-from dmsinit.probes._stream import PEERS, CannotAsk, NoAnswer, ProbeFailed, connect, read_line, split_inet
+from dmsinit.probes._stream import (
+    PEERS,
+    REACH,
+    CannotAsk,
+    NoAnswer,
+    ProbeFailed,
+    Reach,
+    connect,
+    read_line,
+    split_inet,
+)
 
-__all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "RunCommand", "ask", "connect", "read_line", "split_inet"]
+__all__ = ["CannotAsk", "NoAnswer", "ProbeFailed", "Reach", "RunCommand", "ask", "connect", "read_line", "split_inet"]
 
 RunCommand = Callable[[Sequence[str]], Awaitable[int]]
 """Runs a command and returns its exit code; the supervisor gives it, since it owns all children."""
@@ -36,8 +46,10 @@ _KINDS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
 }
 
 
-async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
+async def ask(probe: Probe, run: RunCommand, reach: Reach | None = None) -> Sequence[int]:
     """Ask once; return when the answer is right, raise ProbeFailed otherwise, at the latest after its timeout.
+
+    `reach` connects to sockets on file systems that may hang; without it they cannot be asked.
 
     What is returned are the pids of the processes that listen where it was asked, as far as the kernel tells: at Unix
     sockets, and 0 for a process of another container.
@@ -48,7 +60,7 @@ async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
     Raises CannotAsk when we ourselves lack what it takes to ask.
     """
     peers: list[int] = []
-    token = PEERS.set(peers)
+    token, reaching = PEERS.set(peers), REACH.set(reach)
     try:
         async with asyncio.timeout(probe.timeout_seconds):
             if probe.kind == "file":
@@ -68,6 +80,7 @@ async def ask(probe: Probe, run: RunCommand) -> Sequence[int]:
         raise CannotAsk(f"cannot ask {_asked(probe)}: {error.strerror or error}") from None
     finally:
         PEERS.reset(token)
+        REACH.reset(reaching)
     return peers
 
 

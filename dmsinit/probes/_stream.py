@@ -4,10 +4,12 @@ import asyncio
 import errno
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from typing import Final
+
+from dmsinit.base.mounts import may_hang
 
 LINE_BYTES = 1024
 """A greeting is shorter (RFC 5321 section 4.5.3.1.5 allows 512 octets)."""
@@ -49,12 +51,26 @@ def note_peer(client: socket.socket) -> None:
         )
 
 
+Reach = Callable[[str], Awaitable[socket.socket]]
+"""Connects to the Unix socket of a path that may hang, without this process looking it up; raises OSError."""
+REACH: ContextVar[Reach | None] = ContextVar("reach", default=None)
+
+
+async def _connect_unix(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if not may_hang(path):
+        return await asyncio.open_unix_connection(path, limit=LINE_BYTES)
+    reach = REACH.get()
+    if reach is None:
+        raise CannotAsk(f"cannot ask {path}: it is on a file system that may hang")
+    return await asyncio.open_unix_connection(sock=await reach(path), limit=LINE_BYTES)
+
+
 @asynccontextmanager
 async def connect(address: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """Connect to `inet:HOST:PORT` or `unix:PATH`; ProbeFailed says why not."""
     try:
         if address.startswith(("unix:", "/")):
-            reader, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"), limit=LINE_BYTES)
+            reader, writer = await _connect_unix(address.removeprefix("unix:"))
         else:
             host, port = split_inet(address)
             reader, writer = await asyncio.open_connection(host, port, limit=LINE_BYTES)

@@ -179,7 +179,7 @@ class Answers:
             return (None, False) if self._notices.was_alive() else ("no WATCHDOG=1 came", False)
         began = self._world.clock()
         try:
-            peers = await ask(probe, lambda argv: self._world.run(argv, output))
+            peers = await ask(probe, lambda argv: self._world.run(argv, output), self._world.reach)
         except ProbeFailed as error:
             return str(error), isinstance(error, NoAnswer)
         if problem := self._foreign(probe, peers):

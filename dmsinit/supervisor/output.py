@@ -6,7 +6,7 @@ Contract:
   of a processor; no line is lost by that, and a line of ours says that the service is slowed down.
 - The ring holds the last RING_LINES lines, each cut at LINE_BYTES; bytes that are not UTF-8 are replaced.
 - A follower that is too slow is told how many lines it has missed. A full disk loses lines of the file only, and the
-  file says so when it can (logfile.py).
+  file says so when it can (dmsinit/base/logfile.py).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from dmsinit.supervisor.logfile import LogFile
+from dmsinit.base.logfile import LogFile
 
 RING_LINES: Final = 500
 LINE_BYTES: Final = 4096

@@ -8,10 +8,10 @@ from typing import Final
 import anyio
 
 from dmsinit.base.dispositions import would_kill
+from dmsinit.base.logfile import LogFile
 from dmsinit.plan import Service, Stop
 from dmsinit.supervisor import command, ending
 from dmsinit.supervisor.children import Child
-from dmsinit.supervisor.logfile import LogFile
 from dmsinit.supervisor.output import Output
 from dmsinit.supervisor.proctree import Process, Snapshot, around, members
 from dmsinit.supervisor.world import World
@@ -34,7 +34,8 @@ class Tree:
         self.child: Child | None = None
         self.spawned_at = 0.0
         logged = world.log_directory is not None and service.stdout == "log"
-        self.output = Output(LogFile(f"{world.log_directory}/{service.name}.log") if logged else None, service.name)
+        file = LogFile(f"{world.log_directory}/{service.name}.log", world.writer) if logged else None
+        self.output = Output(file, service.name)
         self._world = world
         self.sessions: set[int] = set()
 

@@ -4,6 +4,8 @@ import asyncio
 import errno
 import os
 import signal
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +15,14 @@ from typing import Final
 
 import anyio
 
+from dmsinit.base.connect import received
 from dmsinit.base.sockets import Listener
 from dmsinit.log import Log
 from dmsinit.supervisor import ending
 from dmsinit.supervisor.children import Child, Children
 from dmsinit.supervisor.events import Events
 from dmsinit.supervisor.lag import Lag
+from dmsinit.supervisor.logwriter import LogWriter
 from dmsinit.supervisor.oom import OomKills
 from dmsinit.supervisor.output import Output
 from dmsinit.supervisor.proctree import Process, Snapshot, members
@@ -54,7 +58,12 @@ class World:
     up: bool = False
     up_changed: Pulse = field(default_factory=Pulse)
     hurried: bool = False
+    writer: LogWriter = field(init=False)
+    """Writes the log files that PID 1 must not touch."""
     _graces: set[anyio.CancelScope] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.writer = LogWriter(self.children, self.environment, self.log)
 
     @contextmanager
     def grace(self, seconds: float) -> Iterator[anyio.CancelScope]:
@@ -96,6 +105,14 @@ class World:
             if child.alive:
                 _kill_tree(child)
         return result.code if result.code is not None else 128 + (result.signal or 0)
+
+    async def reach(self, path: str) -> socket.socket:
+        """Return a connection to the Unix socket of a path that may hang: a child looks it up. Raises OSError."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            with theirs:
+                await self.run([sys.executable, "-I", "-m", "dmsinit.base.connect", path], stdin=theirs.fileno())
+            return received(ours)
 
 
 def _kill_tree(child: Child) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmsinit.base.logfile import LogFile
 from dmsinit.supervisor import output as module
-from dmsinit.supervisor.logfile import LogFile
 from dmsinit.supervisor.output import LINE_BYTES, RING_LINES, Output
 
 

@@ -2,14 +2,22 @@
 
 import errno
 import os
-from typing import Final
+from typing import Final, Protocol
 
 from dmsinit.base.beneath import behind
+from dmsinit.base.mounts import hanging
 
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _FILE_BYTES: Final = 10 * 1024 * 1024
 _FILES_KEPT: Final = 3
+
+
+class Writer(Protocol):
+    """Who writes what may hang: it takes the bytes at once, and counts those of a path that were lost."""
+
+    def append(self, mount: str, path: str, data: bytes) -> None: ...
+    def bytes_lost(self, path: str) -> int: ...
 
 
 class LogFile:
@@ -20,11 +28,18 @@ class LogFile:
 
     What cannot be written (no space, no directory, no descriptor) is lost to the file and never stops a service; as
     soon as the file can be written again, a line there says how much is missing and why.
+
+    With a `writer`, a file on a file system that may hang is not touched here: the writer gets its bytes.
     """
 
-    def __init__(self, path: str, *, limit_bytes: int = _FILE_BYTES, kept: int = _FILES_KEPT) -> None:
+    def __init__(
+        self, path: str, writer: Writer | None = None, *, limit_bytes: int = _FILE_BYTES, kept: int = _FILES_KEPT
+    ) -> None:
         self.path = path
-        self.bytes_lost = 0
+        self._bytes_lost = 0
+        self._writer = writer
+        self._mount = ""
+        self._link = ""
         self._limit = limit_bytes
         self._kept = kept
         self._fd = -1
@@ -32,10 +47,21 @@ class LogFile:
         self._lost_bytes = 0
         self._lost_because = ""
 
+    @property
+    def bytes_lost(self) -> int:
+        """How much could not be written."""
+        return self._bytes_lost + (self._writer.bytes_lost(self.path) if self._writer is not None else 0)
+
     def write(self, data: bytes) -> None:
         """Append as much as there is room for."""
+        if self._writer is not None and self._mount:
+            self._writer.append(self._mount, self.path, data)
+            return
         try:
             if not self._is_current():
+                if self._leads_away():
+                    self.write(data)
+                    return
                 self._open()
             if self._size >= self._limit:
                 self._rotate()
@@ -56,7 +82,7 @@ class LogFile:
         self._fd = -1
 
     def _lose(self, count: int, because: str) -> None:
-        self.bytes_lost += count
+        self._bytes_lost += count
         self._lost_bytes += count
         self._lost_because = because
 
@@ -71,10 +97,21 @@ class LogFile:
             return False
         status = os.fstat(self._fd)
         self._size = status.st_size
+        if _link(self.path) != self._link:
+            return False  # what a new link leads to may hang
         try:
             return os.path.samestat(os.stat(self.path), status)
         except FileNotFoundError:
             return False
+
+    def _leads_away(self) -> bool:
+        """Return whether the file is for the writer from now on; it is called before a file is opened."""
+        self._link = _link(self.path)
+        if self._writer is not None:
+            self._mount = hanging(self.path)
+        if self._mount:
+            self.close()
+        return bool(self._mount)
 
     def _open(self) -> None:
         self.close()
@@ -89,3 +126,11 @@ class LogFile:
                     directory.rename(f"{name}.{number}", f"{name}.{number + 1}")
             directory.rename(name, f"{name}.1")
         self._open()
+
+
+def _link(path: str) -> str:
+    """Return where a symbolic link leads, "" for anything else."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
