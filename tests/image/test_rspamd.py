@@ -13,8 +13,8 @@ import pytest
 from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
 from tests.image.peers import Peer, names
-from tests.image.test_forgery import SEVERAL_AUTHORS, SLOPPY_AUTHORS
 from tests.image.sieve import managesieve
+from tests.image.test_forgery import SEVERAL_AUTHORS, SLOPPY_AUTHORS
 
 ANNA, BOB = f"anna@{DOMAIN}", f"bob@{DOMAIN}"
 OUTSIDE = "rita@outside.test"

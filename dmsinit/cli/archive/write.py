@@ -297,9 +297,9 @@ def _group(gid: int) -> str:
 
 def _full_name() -> str:
     """Return the server's name as /etc/mailname's neighbours know it; "" where no server has been."""
-    from dmsinit.cli._certificate import Refused, full_name
+    from dmsinit.base.server_name import NoDomain, full_name
 
     try:
         return full_name("")
-    except Refused:
+    except NoDomain:
         return ""

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import dmsinit
 from dmsinit.base.literal import clean
-from dmsinit.cli._certificate import Refused, full_name
+from dmsinit.base.server_name import NoDomain, full_name
 from dmsinit.cli.doctor import keys, names, ports
 from dmsinit.cli.doctor.facts import Facts, Space
 from dmsinit.control.client import Unreachable, request
@@ -87,7 +87,7 @@ def _full_name() -> str:
     nodename = os.uname().nodename
     try:
         return full_name(clean(os.environ.get("OVERRIDE_HOSTNAME", "")).text or (nodename if "." in nodename else ""))
-    except Refused:
+    except NoDomain:
         return ""
 
 

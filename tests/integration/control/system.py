@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -161,6 +162,9 @@ class System:
         return b"# EOF\n" if openmetrics else b"dms_build_info 1\n"
 
 
+MODULES: Final = {"dmsctl": "dmsinit.cli.dmsctl.main", "supervisorctl": "dmsinit.cli.supervisorctl"}
+
+
 class Site:
     """A server with its socket, and what a client needs to reach it."""
 
@@ -193,7 +197,7 @@ class Site:
     async def start(self, program: str, *arguments: str) -> asyncio.subprocess.Process:
         """Start a command of ours against this server, as its own process."""
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-I", "-m", f"dmsinit.cli.{program}", *arguments,
+            sys.executable, "-I", "-m", MODULES[program], *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={"DMSINIT_SOCKET": str(self.path), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
         )  # fmt: skip

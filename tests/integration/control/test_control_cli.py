@@ -126,7 +126,7 @@ async def test_logs_end_or_follow(site: Site) -> None:
 async def test_a_reader_that_has_enough_ends_the_command_quietly(site: Site) -> None:
     site.system.lines = ["x" * 200] * 5000
     process = await asyncio.create_subprocess_exec(
-        "bash", "-c", '"$1" -I -m dmsinit.cli.dmsctl logs postfix -n 5000 | head -n 1', "bash", sys.executable,
+        "bash", "-c", '"$1" -I -m dmsinit.cli.dmsctl.main logs postfix -n 5000 | head -n 1', "bash", sys.executable,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env={"DMSINIT_SOCKET": str(site.path), "PATH": os.environ["PATH"]},
     )  # fmt: skip

@@ -1,18 +1,34 @@
 """Every command is in the man page and in the completion."""
 
-import argparse
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from dmsinit.cli import dmsctl
+import pytest
+
+from dmsinit.cli.dmsctl import main
 
 ROOT = Path(__file__).parents[3]
 
 
 def commands() -> set[str]:
-    parser = dmsctl._parser()
-    (subparsers,) = (one for one in parser._actions if isinstance(one, argparse._SubParsersAction))
-    return set(subparsers.choices)
+    return set(main.VERBS)
+
+
+@pytest.mark.parametrize("verb", main.VERBS)
+def test_every_command_explains_its_arguments(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main.main([verb, "--help"])
+    assert main.VERBS[verb] in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_command_imports_what_it_needs_and_no_other() -> None:
+    """The health check runs every few seconds."""
+    program = "import sys; from dmsinit.cli.dmsctl import main; main.module('health'); print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    ours = {name for name in done.stdout.split() if name.startswith("dmsinit.cli.dmsctl.")}
+    assert ours == {f"dmsinit.cli.dmsctl.{name}" for name in ("command", "health", "main")}
 
 
 def test_the_man_page_describes_every_command() -> None:

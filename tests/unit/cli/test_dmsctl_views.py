@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from dmsinit.cli import _text as text
-from dmsinit.cli import _views as views
-from dmsinit.cli._blame import timeline
+from dmsinit.cli.dmsctl import views
+from dmsinit.cli.dmsctl.timeline import timeline
 
 SERVICE: dict[str, Any] = {
     "name": "clamav", "description": "", "state": "backoff", "reason": "oom-killed", "since": "T",

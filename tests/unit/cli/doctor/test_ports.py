@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dmsinit.cli._certificate import self_signed
+from dmsinit.cli.dmsctl.private_authority import self_signed
 from dmsinit.cli.doctor.ports import described, expected
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dmsinit.cli._certificate import Refused, full_name, self_signed
+from dmsinit.base.server_name import NoDomain, full_name
+from dmsinit.cli.dmsctl.private_authority import Refused, self_signed
 
 NAME = "mail.example.test"
 
@@ -51,5 +52,5 @@ def test_the_servers_other_name_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("OVERRIDE_HOSTNAME", "other.example.test")
     assert full_name("") == "other.example.test"
     monkeypatch.setenv("OVERRIDE_HOSTNAME", "short")
-    with pytest.raises(Refused, match="has no domain"):
+    with pytest.raises(NoDomain, match="has no domain"):
         full_name("")

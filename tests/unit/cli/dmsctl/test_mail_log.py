@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dmsinit.cli import _mail_log as mail_log
+from dmsinit.cli.dmsctl import mail_log
 
 TIME = "2026-11-29T07:08:27.116708+00:00 mail"
 

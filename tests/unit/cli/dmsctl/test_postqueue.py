@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmsinit.cli import dmsctl
-from dmsinit.cli._queue import Refused, checked_ids, harmless, parse_listing, table
+from dmsinit.cli.dmsctl import main
+from dmsinit.cli.dmsctl.postqueue import Refused, checked_ids, harmless, parse_listing, table
 
 REFUSED = "connect to far.test: Connection refused"
 LISTING = "\n".join(
@@ -84,5 +84,5 @@ def test_nothing_foreign_moves_a_cursor(text: str) -> None:
     ],
 )
 def test_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str], arguments: str, message: str) -> None:
-    assert dmsctl.main(["queue", *arguments.split()]) == 2
+    assert main.main(["queue", *arguments.split()]) == 2
     assert capsys.readouterr().err == f"dmsctl: {message}\n"

@@ -4,14 +4,12 @@ It asks no question and needs no running server. The authority's key is thrown a
 that clients of this server would trust.
 """
 
-import os
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from dmsinit.base.beneath import opened, owner_of
-from dmsinit.base.literal import clean
 
 CONFIG: Final = Path("/tmp/docker-mailserver")  # noqa: S108 - the contract's mount point
 DAYS: Final = 820
@@ -23,19 +21,6 @@ _COMMON_NAME_LIMIT: Final = 64
 
 class Refused(Exception):
     """It cannot be made; the message is for the person who asked."""
-
-
-def full_name(given: str) -> str:
-    """Return the server's name: as given, or as the server itself finds it. Raises Refused when it has no domain."""
-    name = given or clean(os.environ.get("OVERRIDE_HOSTNAME", "")).text or _hostname()
-    if "." not in name.strip("."):
-        raise Refused(f"cannot make a certificate: {name!r} has no domain; give the name with --name mail.example.com")
-    return name.strip().rstrip(".").lower()
-
-
-def _hostname() -> str:
-    done = subprocess.run(["hostname", "-f"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or os.uname().nodename
 
 
 def self_signed(name: str, also: list[str], *, rsa: bool, days: int, force: bool, config: Path = CONFIG) -> list[Path]:

@@ -1,0 +1,18 @@
+"""`dmsctl blame`."""
+
+import argparse
+
+from dmsinit.cli._errors import DONE
+from dmsinit.cli.dmsctl.command import Arguments, get, print_json
+from dmsinit.cli.dmsctl.timeline import timeline
+
+
+def arguments(_parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(arguments: Arguments) -> int:
+    """Print the boot as a picture."""
+    blame = get("/v1/blame")
+    print_json(blame) if arguments.json else print(timeline(blame))
+    return DONE

@@ -1,0 +1,18 @@
+"""`dmsctl doctor`."""
+
+import argparse
+
+from dmsinit.cli import doctor
+from dmsinit.cli._errors import DONE, FAILED
+from dmsinit.cli.dmsctl.command import Arguments, print_json
+
+
+def arguments(_parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(arguments: Arguments) -> int:
+    """Examine everything, and print the findings."""
+    findings = doctor.examine()
+    print_json(doctor.as_json(findings)) if arguments.json else print(doctor.report(findings))
+    return FAILED if any(finding.level == "fail" for finding in findings) else DONE
