@@ -41,7 +41,6 @@ def child_of(writer: LogWriter) -> int:
 
 
 async def test_what_hangs_is_kept_then_lost_and_said(tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logwriter, "_SILENCE_SECONDS", 0.1)
     become_subreaper()
     children, said, path = Children(), tmp_path / "said", tmp_path / "x.log"
     children.open()
@@ -51,6 +50,7 @@ async def test_what_hangs_is_kept_then_lost_and_said(tmp_path: Path, log: Log, m
         file.write(b"first\n")
         await until(path, "first\n")
         os.kill(child_of(writer), signal.SIGSTOP)
+        monkeypatch.setattr(logwriter, "_SILENCE_SECONDS", 0.1)
         file.write(b"second\n")
         await until(said, "nothing was written for")
         for _ in range(10):
@@ -58,12 +58,12 @@ async def test_what_hangs_is_kept_then_lost_and_said(tmp_path: Path, log: Log, m
         assert 5 * MANY < file.bytes_lost < 10 * MANY
         os.kill(child_of(writer), signal.SIGCONT)
         await until(said, f"written again; {file.bytes_lost} bytes are missing there")
+        assert said.read_text().count("WARN") == 1
         file.write(b"last\n")
         await until(path, "last\n")
         text = path.read_text()
         assert text.startswith("first\nsecond\nxxx")
         assert f"[dmsinit] {file.bytes_lost} bytes are missing here: the file system did not answer\nlast\n" in text
-        assert said.read_text().count("WARN") == 1
     finally:
         await writer.close()
         children.close()
