@@ -43,11 +43,12 @@ test: ## everything: lint, unit, integration and image tests; at the end how man
 	$(call say,all tests)
 	@$(PY) -m pytest -q --durations=10 tests </dev/null
 
-lint: $(READY) ## ruff and mypy --strict
+lint: $(READY) ## ruff, mypy --strict and shellcheck
 	$(call say,lint)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@MYPYPATH=tools $(VENV)/bin/mypy dmsinit tests tools
+	@$(VENV)/bin/shellcheck --severity=warning $$(grep -lE '^#!/bin/(ba)?sh' bin/* libexec/*)
 
 fmt: $(READY) ## correct format and imports
 	@$(VENV)/bin/ruff check --fix --quiet . || true

@@ -34,10 +34,10 @@ ALLOWED_IN_SHELL = {
     "bin/compile-global-sieve": "as dovecot, or in a fresh directory of root's own",
     "bin/debug-fetchmail": "in a fresh directory of root's own, and in /etc",
     "bin/debug-getmail": "in a fresh directory of root's own, and in /etc",
-    "services/amavis.toml": "as amavis",
-    "services/changedetector.toml": "in /run/dmsinit, which is root's",
-    "services/fetchmail.toml": "as fetchmail",
-    "services/postfix.toml": "in the top of the spool, which is root's",
+    "libexec/amavis": "as amavis",
+    "libexec/changedetector": "in /run/dmsinit, which is root's",
+    "libexec/fetchmail": "as fetchmail",
+    "libexec/postfix": "in the top of the spool, which is root's",
     "templates/usr/local/bin/spamassassin-learn": "as amavis",
     "templates/usr/local/bin/spamassassin-update.j2": "in /tmp, a new file of root's own",
 }
@@ -67,6 +67,7 @@ def code(path: Path) -> Iterator[str]:
 def test_shell_code_of_root_works_in_directories_of_root() -> None:
     scripts = [
         *ROOT.glob("bin/*"),
+        *ROOT.glob("libexec/*"),
         *ROOT.glob("services/*.toml"),
         *ROOT.glob("templates/usr/**/*"),
         *ROOT.glob("templates/etc/cron*/*"),

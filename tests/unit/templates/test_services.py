@@ -1,11 +1,13 @@
 """services/*.toml: what is started, in which order, how it is asked and stopped."""
 
+import os
+
 import pytest
 
 from dmsinit.plan import start_order
 from dmsinit.render.owners import changes_of
 
-from .conftest import Render
+from .conftest import REPOSITORY, Render
 
 NAMES = {"cron", "dovecot", "mailserver", "opendkim", "opendmarc", "postfix", "rsyslog"}
 
@@ -88,3 +90,16 @@ def test_a_new_certificate_concerns_both_servers(render: Render) -> None:
     changes = changes_of({"/etc/dms/tls/cert": "modify"}, render().services.values())
     assert {change.service for change in changes} == {"dovecot", "postfix"}
     assert all(render().services[name].on_change == "reload" for name in ("dovecot", "postfix"))
+
+
+LIBEXEC = "/usr/share/dmsinit/libexec/"
+
+
+def test_longer_code_is_a_file_of_its_own(render: Render) -> None:
+    for service in render().services.values():
+        health = service.health.probe.command if service.health is not None else ()
+        reload = service.reload.command if service.reload is not None else ()
+        for command in (service.command, service.ready.probe.command, health, reload, service.stop.command):
+            assert max((argument.strip().count("\n") for argument in command), default=0) < 3, service.name
+            if command and command[0].startswith(LIBEXEC):
+                assert os.access(REPOSITORY / "libexec" / command[0].removeprefix(LIBEXEC), os.X_OK), command[0]
