@@ -1,37 +1,31 @@
 """Inputs → Stage: templates, override files, certificates and the generated files, all in memory."""
 
 import os
-from collections.abc import Callable
 from typing import Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import manifest, overrides, prepare
+from dmsinit.render import logs, manifest, overrides, prepare
 from dmsinit.render.context import Inputs
+from dmsinit.render.facts import Facts
 from dmsinit.render.paths import Root
 from dmsinit.render.stage import Stage
 from dmsinit.render.templates import SUFFIX, Templates
 from dmsinit.render.texts import Findings
 from dmsinit.render.tls import DIRECTORY
-from dmsinit.settings import Settings, exports, settings_file
+from dmsinit.settings import exports, settings_file
 
 FINGERPRINT: Final = f"{DIRECTORY}/in-use.sha256"
 """Digests of a certificate that is used where it lies: its renewal is a change of what daemons are made of."""
 
 
-_LINKS: Final[tuple[tuple[str, str, Callable[[Settings], bool]], ...]] = (
-    ("/var/log/fail2ban.log", "mail/fail2ban.log", lambda settings: settings.enable_fail2ban),
-    ("/var/log/supervisor/rspamd.log", "../mail/rspamd.log", lambda settings: settings.enable_rspamd),
-)
-"""Logs that users look for in the log volume, by the names of daemons and dmsinit."""
-
-
-def build(inputs: Inputs, templates: Templates, root: Root) -> tuple[Stage, Findings]:
+def build(inputs: Inputs, templates: Templates, facts: Facts, root: Root) -> tuple[Stage, Findings]:
     """Return everything that is to be installed; ProblemsFound when a template cannot be rendered."""
     stage = Stage()
     problems = _templates(stage, inputs, templates, root)
     if problems:
         raise ProblemsFound(problems)
     _generated(stage, inputs, root)
+    logs.stage(stage, facts.logs)
     findings = overrides.apply(stage, inputs, root)
     _certificates(stage, inputs, root, findings)
     return stage, findings
@@ -69,7 +63,6 @@ def _generated(stage: Stage, inputs: Inputs, root: Root) -> None:
     stage.add("/etc/dms-settings", settings_file(effective), mode=0o600)
     present = (root.read("/root/.bashrc") or b"").decode("utf-8", "surrogateescape")
     stage.add("/root/.bashrc", prepare.bashrc(present, exports(effective)), mode=0o600)
-    stage.links.update({path: target for path, target, when in _LINKS if when(inputs.settings)})
 
 
 def _certificates(stage: Stage, inputs: Inputs, root: Root, findings: Findings) -> None:

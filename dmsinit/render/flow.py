@@ -21,6 +21,7 @@ from dmsinit.render import (
     build,
     certificate,
     dovecot23,
+    facts,
     journal,
     ldap_file,
     manifest,
@@ -98,6 +99,7 @@ class Run:
         self._configured = Configured(root)
         self._mounted: frozenset[str] = frozenset()
         self._missing: list[Problem] = []
+        self._facts = facts.Facts()
         self._snapshot: str | None = None
 
     def go(self) -> int:
@@ -215,7 +217,7 @@ class Run:
         with self._phase("validate"):
             checks = self._start_checks(stage, directory)
             # Meanwhile: repairs that do no harm should the configuration be refused.
-            self._voice.warn(start.before_files() if start and not problems else ())
+            self._voice.warn(start.before_files(self._facts) if start and not problems else ())
             problems += self._early_services(inputs, templates)
             problems += self._verdict(inputs, checks, problems)
             problems += making.finish() if making else []
@@ -243,11 +245,14 @@ class Run:
         return self._mode in (Mode.PLAN, Mode.DIFF)
 
     def _stage(self, inputs: Inputs, templates: Templates, directory: str) -> tuple[Stage, list[Problem]]:
-        stage, findings = build.build(inputs, templates, self._root)
+        problems: list[Problem] = []
+        context = {**inputs.context(), **Configured(self._root).names(), "mail_log_offset": 0}
+        self._facts = facts.read(self._root, templates, context, problems)
+        stage, findings = build.build(inputs, templates, self._facts, self._root)
         stage.write(directory)
         edited = overrides.master_cf(stage, directory, inputs, self._root)
         self._voice.warn([*findings.warnings, *edited.warnings])
-        return stage, [*inputs.problems, *findings.problems, *edited.problems]
+        return stage, [*inputs.problems, *problems, *findings.problems, *edited.problems]
 
     def _absent(self, absent: list[Problem], stage: Stage) -> list[Problem]:
         """Return which of the files of Dovecot's that do not exist are problems: a check may run where none are."""

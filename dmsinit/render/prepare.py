@@ -6,9 +6,10 @@ from collections.abc import Iterable, Set
 from typing import Final
 
 from dmsinit.base import trees
-from dmsinit.base.beneath import Directory, opened
+from dmsinit.base.beneath import Directory, opened, parent_of
 from dmsinit.problem import Problem
 from dmsinit.render.atomic import replace_file, replace_link
+from dmsinit.render.logs import LogFile
 from dmsinit.render.paths import LOGS, MAIL, STATE, VOLUME, Root, mount_points
 from dmsinit.render.processes import run
 
@@ -17,7 +18,6 @@ VMAIL: Final = "docker"
 
 _ZONES: Final = "/usr/share/zoneinfo"
 STARTED_MARK: Final = "/CONTAINER_START"
-_LOG_OWNERS: Final = {"clamav.log": ("clamav", "adm"), "freshclam.log": ("clamav", "adm")}
 
 
 def vmail_ids(uid: int, gid: int, root: Root) -> list[Problem]:
@@ -78,28 +78,48 @@ def enterable(root: Root, directories: Iterable[str] = (VOLUME, STATE)) -> list[
     return warnings
 
 
-def logs(root: Root, also: Iterable[str] = ()) -> list[Problem]:
+def logs(root: Root, known: Iterable[LogFile] = ()) -> list[Problem]:
     """Repair owners and modes of the mail logs (behaviour 36): the directory syslog:root 755, files 640.
 
-    Logs of daemons that cannot make files there are made for them, and `also` those that would get another mode. A
-    symbolic link that is not root's is removed: root's daemons would write to what it leads to.
+    Logs of services (`known`) are made and given to their owners. A symbolic link that is not root's is removed: root's
+    daemons would write to what it leads to.
     """
-    warnings: list[Problem] = []
+    warnings = make_logs(root, known)
     try:
         with opened(root(LOGS), make=0o755) as directory:
             directory.own(".", *_ids(root.uid("syslog") or 0, 0), 0o755)
-            made = [name for name, owners in _LOG_OWNERS.items() if root.uid(owners[0]) is not None]
-            for name in (*made, *also):
-                if directory.status(name) is None:
-                    os.close(directory.create(name))
             for entry in directory.entries():
-                warnings += _log(directory, entry.name, root)
+                warnings += _log(directory, entry.name, root, known)
     except OSError as error:
         return [Problem(LOGS, f"owners and modes cannot be repaired: {error.strerror}", "mount it writable")]
     return warnings
 
 
-def _log(directory: Directory, name: str, root: Root) -> list[Problem]:
+def make_logs(root: Root, known: Iterable[LogFile]) -> list[Problem]:
+    """Make the logs of services that are to be made and do not exist; return warnings."""
+    warnings = []
+    for log in known:
+        if not log.create or _owner(log, root) is None:
+            continue
+        try:
+            with parent_of(root(log.path), make=0o755) as (directory, name):
+                if directory.status(name) is None:
+                    os.close(directory.create(name))
+                    directory.own(name, *(_owner(log, root) or (-1, -1)), 0o640)
+        except OSError as error:
+            warnings.append(Problem(log.path, f"cannot be made: {error.strerror}", "mount its directory writable"))
+    return warnings
+
+
+def _owner(log: LogFile, root: Root) -> tuple[int, int] | None:
+    """Return the ids of a log's owner and group (-1: left alone), or None when there is no such owner."""
+    if not log.owner:
+        return -1, -1
+    uid = root.uid(log.owner)
+    return None if uid is None else _ids(uid, root.gid(log.group or log.owner) or 0)
+
+
+def _log(directory: Directory, name: str, root: Root, known: Iterable[LogFile]) -> list[Problem]:
     status = directory.status(name)
     if status is None:
         return []
@@ -109,8 +129,8 @@ def _log(directory: Directory, name: str, root: Root) -> list[Problem]:
         cause = f"was a symbolic link to {target} that uid {status.st_uid} had made; it was removed"
         return [Problem(f"{LOGS}/{name}", cause, "if it was yours, make it as root")]
     if stat.S_ISREG(status.st_mode):
-        names = next((owner for log, owner in _LOG_OWNERS.items() if name.startswith(log)), None)
-        ids = (-1, -1) if names is None else _ids(root.uid(names[0]) or 0, root.gid(names[1]) or 0)
+        log = next((log for log in known if f"{LOGS}/{name}".startswith(log.path)), None)  # and what was rotated of it
+        ids = (-1, -1) if log is None else _owner(log, root) or (-1, -1)
         try:
             directory.own(name, *ids, 0o640)
         except OSError as error:

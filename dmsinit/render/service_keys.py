@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dmsinit.plan import Health, Limits, Needs, Probe, Readiness, Reload, Reread, Restart, Service, Stop
+from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.render.manifest import truth
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -144,6 +145,26 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     },
 }  # fmt: skip
 """`env` is a table as well, but one of the top level's keys: its names are the user's."""
+
+
+LOG: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "path": text, "create": flag, "owner": text, "group": text, "link": text,
+    "rotate": one_of("", "daily", "weekly", "monthly", "yearly"), "keep": whole, "truncate": flag,
+    "rotate_as": text, "rotate_in": text, "then": texts,
+}  # fmt: skip
+
+ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {"log": LOG}
+"""Tables of which there may be several, `[[log]]`. They are read before all else, by `facts`; the Plan has none."""
+
+
+def log_file(service: str, values: Mapping[str, Any]) -> LogFile:
+    """Return the log file that the converted values of a `[[log]]` make."""
+    rotation = {
+        "every": values.get("rotate"), "keep": values.get("keep"), "truncate": values.get("truncate"),
+        "owner": values.get("rotate_as"), "then": values.get("then"),
+    }  # fmt: skip
+    rest = {key: values.get(key) for key in ("path", "create", "owner", "group", "link")}
+    return LogFile(service, rotation=Rotation(values.get("rotate_in", service), **_given(rotation)), **_given(rest))
 
 
 def build(name: str, values: dict[str, Any]) -> Service:

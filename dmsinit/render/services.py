@@ -9,8 +9,9 @@ line.
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from dmsinit.plan import PlanError, Service, start_order
@@ -18,7 +19,7 @@ from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import service_keys
 from dmsinit.render.paths import LOCAL_SERVICES, SERVICES, VOLUME, VOLUME_SERVICES, Root
 from dmsinit.render.relations import INVERSE, Relations
-from dmsinit.render.service_keys import SECTIONS, Unusable
+from dmsinit.render.service_keys import ARRAYS, SECTIONS, Unusable
 from dmsinit.render.templates import Templates
 from dmsinit.settings import FIELDS
 
@@ -38,15 +39,19 @@ class Source:
     label: str
     text: str
 
-    def line(self, section: str, key: str) -> str:
-        """Return `label:line` of a key (of a table: its header), or the label when the line is not found."""
-        current = ""
+    def line(self, section: str, key: str, index: int = 0) -> str:
+        """Return `label:line` of a key (of a table: its header), or the label when the line is not found.
+
+        Of several tables with one name (`[[log]]`), `index` counts them from 0.
+        """
+        current, left = "", index
         for number, line in enumerate(self.text.splitlines(), 1):
-            if header := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
+            if header := re.match(r"\s*\[\[?\s*([\w-]+)\s*\]", line):
+                left -= current == section != ""
                 current = header.group(1)
-                if not key and current == section:
+                if not key and current == section and left == 0:
                     return f"{self.label}:{number}"
-            elif key and current == section and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+            elif key and current == section and left == 0 and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
                 return f"{self.label}:{number}"
         return self.label
 
@@ -60,10 +65,10 @@ class Definition:
     sources: dict[tuple[str, str], Source] = field(default_factory=dict)
     last: Source = field(default_factory=lambda: Source("", ""))
 
-    def where(self, section: str, key: str = "") -> str:
-        """Return the file and line of a key."""
-        source = self.sources.get((section, key), self.last)
-        return source.line(section, key)
+    def where(self, section: str, key: str = "", index: int = 0) -> str:
+        """Return the file and line of a key, in the table of that name number `index`."""
+        source = self.sources.get((section, key)) or self.sources.get(("", section), self.last)
+        return source.line(section, key, index)
 
     def merge(self, values: Mapping[str, Any], source: Source) -> None:
         """Let `values` override what is known so far, key by key."""
@@ -83,12 +88,12 @@ class Definition:
 def load(root: Root, templates: Templates, context: Mapping[str, Any]) -> tuple[Service, ...]:
     """Return all services, disabled ones too; ProblemsFound with everything that is wrong with any of them."""
     problems: list[Problem] = []
-    variables = {**_settings(context), **context}
+    variables = variables_of(context)
     relations = Relations()
     known = tuple(
         service
         for one in definitions(root, problems)
-        for word in _words(one, templates, variables, problems)
+        for word in words(one, templates, variables, problems)
         if (service := _service(one, word, templates, variables, relations, problems)) is not None
     )
     names = [service.name for service in known]
@@ -148,7 +153,7 @@ def own_files(root: Root) -> bool:
 def _parse(root: Root, path: str, label: str, problems: list[Problem]) -> tuple[Source, dict[str, Any] | None]:
     try:
         text = (root.read(path) or b"").decode("utf-8-sig").replace("\r\n", "\n")
-        return Source(label, text), tomllib.loads(text)
+        return Source(label, text), _tables(text)
     except OSError as error:
         problems.append(Problem(label, f"cannot be read: {error.strerror}", "make it a readable file"))
     except UnicodeDecodeError:
@@ -161,16 +166,23 @@ def _parse(root: Root, path: str, label: str, problems: list[Problem]) -> tuple[
     return Source(label, ""), None
 
 
-def _settings(context: Mapping[str, Any]) -> dict[str, Any]:
+@lru_cache
+def _tables(text: str) -> dict[str, Any]:
+    """Return the tables of a file, which is read twice in a run (`facts`, `load`); nobody changes them."""
+    return tomllib.loads(text)
+
+
+def variables_of(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what expressions see: the context, and the settings by their names."""
     settings = context["settings"]
-    return {name.lower(): getattr(settings, name.lower()) for name in FIELDS}
+    return {**{name.lower(): getattr(settings, name.lower()) for name in FIELDS}, **context}
 
 
-def _words(
+def words(
     definition: Definition, templates: Templates, variables: Mapping[str, Any], problems: list[Problem]
 ) -> list[str]:
     """Return what stands in a definition's `each`: a service for every word, or [""] for the one that has no word."""
-    reader = _Reader(definition, templates, variables, problems)
+    reader = Reader(definition, templates, variables, problems)
     return reader.section("", {"each": definition.values.pop("each", "")}).get("each", "").split() or [""]
 
 
@@ -179,7 +191,7 @@ def _service(
     problems: list[Problem],
 ) -> Service | None:  # fmt: skip
     """Return the service of one word, or None with what is wrong with it added to `problems`."""
-    reader = _Reader(definition, templates, {**variables, "each": word}, problems)
+    reader = Reader(definition, templates, {**variables, "each": word}, problems)
     arguments = reader.section("", definition.values)
     for section in SECTIONS:
         if section and section in definition.values:
@@ -196,7 +208,7 @@ def _service(
     return service_keys.build(name, arguments)
 
 
-class _Reader:
+class Reader:
     """Reads the keys of one definition; `failed` once something cannot be used."""
 
     def __init__(
@@ -217,14 +229,30 @@ class _Reader:
 
     def section(self, section: str, table: Mapping[str, Any]) -> dict[str, Any]:
         """Return the values of a section's keys, converted; unknown keys are reported with the nearest known one."""
-        known = _KEYS[section]
+        return self._converted(section, table, _KEYS[section])
+
+    def tables(self, name: str, needed: str) -> list[dict[str, Any]]:
+        """Return the values of each of the tables `[[NAME]]`, converted; one without the key `needed` is reported."""
+        tables = self._definition.values.get(name, [])
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            self._report(self._definition.where("", name), f"{name} must be tables", f"write [[{name}]] and keys below")
+            return []
+        found = [self._converted(name, table, ARRAYS[name], index) for index, table in enumerate(tables)]
+        for index, table in enumerate(tables):
+            if needed not in table:
+                self._report(self._definition.where(name, "", index), f"[[{name}]] has no {needed}", "write it below")
+        return [values for values in found if needed in values]
+
+    def _converted(
+        self, section: str, table: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]], index: int = 0
+    ) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in table.items():
-            if not section and key in SECTIONS:
+            if not section and (key in SECTIONS or key in ARRAYS):
                 continue
-            where = self._definition.where(section, key)
+            where = self._definition.where(section, key, index)
             if key not in known:
-                names = [*known, *(SECTIONS if not section else ())]
+                names = [*known, *((*SECTIONS, *ARRAYS) if not section else ())]
                 self._unknown(where, f"{section}.{key}" if section else key, key, names)
                 continue
             try:

@@ -6,11 +6,10 @@ from typing import Final
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import loopback, mailboxes, prepare, state
 from dmsinit.render.context import Inputs
+from dmsinit.render.facts import Facts
 from dmsinit.render.paths import Root
 
 _ACCOUNTS: Final = "/etc/dovecot/userdb"
-_FAIL2BAN_LOG: Final = "fail2ban.log"
-"""Fail2ban would make it readable for root alone."""
 
 
 class Start:
@@ -23,7 +22,7 @@ class Start:
         self._warnings = prepare.mail_directory(root, self._uid, self._gid)
         self._owners = mailboxes.OwnershipCheck(self._uid, self._gid, root)
 
-    def before_files(self) -> list[Problem]:
+    def before_files(self, facts: Facts) -> list[Problem]:
         """Repair what files and daemons rely on; return warnings."""
         root, settings = self._root, self._inputs.settings
         problems = prepare.vmail_ids(self._uid, self._gid, root)
@@ -35,7 +34,7 @@ class Start:
             *self._warnings,
             *prepare.enterable(root),
             *prepare.time_zone(settings.tz, root),
-            *prepare.logs(root, [_FAIL2BAN_LOG] if settings.enable_fail2ban else []),
+            *prepare.logs(root, facts.logs),
             *state.consolidate(settings, root),
         ]
 

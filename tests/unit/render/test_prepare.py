@@ -5,6 +5,7 @@ import os
 import pytest
 
 from dmsinit.render import prepare
+from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.settings import exports
 
 from .conftest import System
@@ -46,6 +47,20 @@ def test_logs_get_their_modes(system: System) -> None:
     assert prepare.logs(system.root) == []
     assert log.stat().st_mode & 0o777 == 0o640
     assert system.path("/var/log/mail").stat().st_mode & 0o777 == 0o755
+
+
+def test_logs_of_services_are_made(system: System) -> None:
+    rotated = system.write("/var/log/mail/a.log.1", "x", mode=0o666)
+    known = [
+        LogFile("a", "/var/log/mail/a.log", Rotation("a"), create=True),
+        LogFile("b", "/var/log/b/b.log", Rotation("b"), create=True),
+        LogFile("c", "/var/log/mail/c.log", Rotation("c")),
+        LogFile("d", "/var/log/mail/d.log", Rotation("d"), create=True, owner="nosuch"),
+    ]
+    assert prepare.logs(system.root, known) == []
+    assert sorted(path.name for path in system.path("/var/log/mail").iterdir()) == ["a.log", "a.log.1"]
+    for path in (system.path("/var/log/mail/a.log"), rotated, system.path("/var/log/b/b.log")):
+        assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_stale_pid_files_go_and_dmsinits_own_stay(system: System) -> None:

@@ -11,7 +11,7 @@ from dmsinit.plan import Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import services
 from dmsinit.render.paths import TEMPLATE_CACHE, TEMPLATES
-from dmsinit.render.service_keys import PROBES, SECTIONS
+from dmsinit.render.service_keys import ARRAYS, PROBES, SECTIONS
 from dmsinit.render.templates import Templates
 from dmsinit.settings import load
 
@@ -126,6 +126,11 @@ REFERENCE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "servic
 
 def test_the_reference_has_a_line_for_every_key() -> None:
     rows = [row.split(" | ")[0] for row in REFERENCE.read_text().splitlines() if row.startswith("| `")]
+    arrays = [row for row in rows if row.startswith("| `[[")]
+    rows = [row for row in rows if row not in arrays]
+    assert {name: set(keys) for name, keys in ARRAYS.items()} == {
+        name: {key for row in arrays for key in re.findall(r"\w+", row)[1:] if f"[[{name}]]" in row} for name in ARRAYS
+    }
     shown = {(re.findall(r"\[(\w+)\]", row) or [""])[0]: set[str]() for row in rows}
     for row in rows:
         section = (re.findall(r"\[(\w+)\]", row) or [""])[0]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dmsinit.plan import Service
-from dmsinit.render import build, services
+from dmsinit.problem import Problem
+from dmsinit.render import build, facts, services
 from dmsinit.render.configured import Configured
 from dmsinit.render.context import gather
 from dmsinit.render.maincf import parameters
@@ -101,11 +102,14 @@ class System:
     def render(self, **environment: str) -> Rendered:
         inputs = gather(self.root, {"OVERRIDE_HOSTNAME": FQDN, **environment})
         templates = Templates(self.root("/usr/share/dmsinit/templates"), self._compiled, inputs.context())
-        stage, findings = build.build(inputs, templates, self.root)
-        assert findings.problems == []
         # Not `smtp_at` itself, which asks postconf(1): tests/image/test_listeners.py has it.
         asks = {**Configured(self.root).names(), "smtp_at": "unix:/var/spool/postfix/public/{}".format}
-        planned = services.load(self.root, templates, {**inputs.context(), **asks, "mail_log_offset": 1000})
+        context = {**inputs.context(), **asks, "mail_log_offset": 1000}
+        problems: list[Problem] = []
+        said = facts.read(self.root, templates, context, problems)
+        stage, findings = build.build(inputs, templates, said, self.root)
+        assert [*problems, *findings.problems] == []
+        planned = services.load(self.root, templates, context)
         return Rendered(stage.files, stage.directories, {service.name: service for service in planned})
 
 

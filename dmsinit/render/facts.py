@@ -1,0 +1,41 @@
+"""What services/NAME.toml says that is needed before there is a Plan: whether a service runs, and its files and logs.
+
+The rest of these files is read later, when what it asks about is installed (`services`). Both read the same keys.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dmsinit.problem import Problem
+from dmsinit.render import service_keys, services
+from dmsinit.render.logs import LogFile
+from dmsinit.render.paths import Root
+from dmsinit.render.templates import Templates
+
+
+@dataclass
+class Facts:
+    """What all services say; of those that do not run, only that."""
+
+    enabled: dict[str, bool] = field(default_factory=dict)
+    """By name; where a file makes several services, also by the file's name."""
+    logs: list[LogFile] = field(default_factory=list)
+
+
+def read(root: Root, templates: Templates, context: Mapping[str, Any], problems: list[Problem]) -> Facts:
+    """Return what the services say; what is wrong with them is added to `problems`."""
+    found = Facts()
+    variables = services.variables_of(context)
+    for definition in services.definitions(root, problems):
+        for word in services.words(definition, templates, variables, problems):
+            reader = services.Reader(definition, templates, {**variables, "each": word}, problems)
+            given = {key: value for key, value in definition.values.items() if key == "enabled"}
+            enabled = reader.section("", given).get("enabled", not reader.failed)
+            name = f"{definition.name}-{word}" if word else definition.name
+            found.enabled[name] = enabled
+            found.enabled[definition.name] = found.enabled.get(definition.name, False) or enabled
+            if enabled:
+                logs = reader.tables("log", needed="path")
+                found.logs += [service_keys.log_file(name, values) for values in logs]
+    return found
