@@ -126,6 +126,16 @@ class Needs(Record, frozen=True):
     why: str = ""
 
 
+class Backup(Record, frozen=True):
+    """What is done before files of a service that runs are copied: a Redis server at the address `redis` saves what it
+    holds, and `command` (run as root) ends when everything is in its files; `timeout_seconds` is for each.
+    """
+
+    redis: str = ""
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 120.0
+
+
 class Service(Record, frozen=True):
     """One supervised program: all that the supervisor knows about it.
 
@@ -168,6 +178,7 @@ class Service(Record, frozen=True):
     stop: Stop = Stop()
     reload: Reload | None = None
     reread: Reread | None = None
+    backup: Backup = Backup()
     limits: Limits = Limits()
 
 
@@ -306,5 +317,5 @@ def _command_line(service: Service) -> Service:
     return msgspec.structs.replace(
         service, description="", requires=(), wants=(), after=(), pauses_for=(), files=(), on_change="none",
         ready=Readiness(), health=None, restart=Restart(), stop=Stop(), reload=None, reread=None, late=False,
-        essential=False, on_recovery=(), syslog=(), needs=Needs(),
+        essential=False, on_recovery=(), syslog=(), needs=Needs(), backup=Backup(),
     )  # fmt: skip

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from dmsinit.plan import Health, Limits, Needs, Probe, Readiness, Reload, Reread, Restart, Service, Stop
+from dmsinit.plan import Backup, Health, Limits, Needs, Probe, Readiness, Reload, Reread, Restart, Service, Stop
 from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.render.manifest import truth
 
@@ -140,6 +140,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     "stop": {"signal": signal, "command": command, "grace": duration},
     "reload": {"signal": signal, "command": command, "renews": texts, "keeps_old": flag},
     "reread": {"files": texts, "command": command},
+    "backup": {"redis": text, "command": command, "timeout": duration},
     "limits": {
         "oom_score_adj": whole, "nofile": whole, "nice": whole, "no_new_privs": flag, "capabilities": texts,
     },
@@ -193,6 +194,9 @@ def build(name: str, values: dict[str, Any]) -> Service:
         parts["reload"] = Reload(**reload)
     if (reread := values.pop("reread", None)) is not None:
         parts["reread"] = Reread(**reread)
+    if (backup := values.pop("backup", None)) is not None:
+        chosen = {"redis": backup.get("redis"), "command": backup.get("command")}
+        parts["backup"] = Backup(**_given({**chosen, "timeout_seconds": backup.get("timeout")}))
     if (limits := values.pop("limits", None)) is not None:
         parts["limits"] = Limits(**limits)
     return Service(name=name, **values, **parts)

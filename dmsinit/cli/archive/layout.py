@@ -35,12 +35,6 @@ PATHS: Final[Mapping[str, str]] = {
 }
 """Where each volume is mounted; the order is that of the archive."""
 
-SERVICE_OWNERS: Final = frozenset({
-    "_mta-sts", "_rspamd", "amavis", "clamav", "debian-spamd", "docker", "dovecot", "fetchmail",
-    "nogroup", "postdrop", "postfix", "postgrey", "postsrsd", "redis", "root", "syslog",
-})  # fmt: skip
-"""Users and groups that own state and logs (state.tsv); their numeric ids may differ between releases of the image."""
-
 
 class ArchiveError(Exception):
     """The archive cannot be written, trusted or restored; the message is for the person who asked."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Final
 
-from dmsinit.cli.archive.layout import LOGS, SERVICE_OWNERS, STATE, XATTR, split
+from dmsinit.cli.archive.layout import LOGS, STATE, XATTR, split
 
 _CHUNK_BYTES: Final = 1 << 20
 _NEW: Final = ".dmsinit-restore"
@@ -17,7 +17,10 @@ _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Owners:
-    """Numeric owners as archived; of state and logs those of this image's users, where a service's user owned them."""
+    """Numeric owners as archived; of state and logs those of this image's users of the same name, where it has them.
+
+    State and logs belong to services, whose numeric ids may differ between releases of the image.
+    """
 
     def __init__(
         self,
@@ -35,8 +38,6 @@ class Owners:
         return (member.uid if uid is None else uid), (member.gid if gid is None else gid)
 
     def _ask(self, kind: str, name: str) -> int | None:
-        if name not in SERVICE_OWNERS:
-            return None
         if (kind, name) not in self._known:
             try:
                 self._known[kind, name] = (self._user if kind == "user" else self._group)(name)

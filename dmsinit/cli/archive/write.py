@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from dmsinit import __version__
 from dmsinit.base.beneath import parent_of
-from dmsinit.cli.archive import databases
+from dmsinit.cli.archive import databases, flush
 from dmsinit.cli.archive.layout import (
     CHECKSUMS,
     CONFIG,
@@ -54,8 +54,8 @@ def backup(place: str, *, logs: bool = False, force: bool = False, paths: Mappin
         warnings.append(
             f"{paths[STATE]} is not mounted: the mail queue and what filters have learnt are not in the backup"
         )
-    elif problem := databases.save_redis():
-        warnings.append(problem)
+    else:
+        warnings += flush.services()
     with _ended_by_term(), writing(place, force=force) as (stream, identity):
         writer = _Writer(stream, identity, paths)
         manifest = writer.write(names)

@@ -1,14 +1,10 @@
-"""SQLite and Redis while they are in use."""
+"""SQLite while it is in use."""
 
-import socket
 import sqlite3
-import threading
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
-from dmsinit.cli.archive import backup, databases, restore
+from dmsinit.cli.archive import backup, restore
 from tests.unit.cli.archive.conftest import fill
 
 
@@ -38,51 +34,3 @@ def test_a_damaged_database_is_copied_as_it_lies(
     restore(str(tmp_path / "b.tar"), paths=empty, mounted=False)
     assert Path(empty["mail-state"], "lib-x/x.db").read_bytes() == broken
     assert Path(empty["mail-state"], "lib-x/x.db-journal").read_bytes() == b"j"
-
-
-class Redis:
-    """Answers as redis-server does, from a list of answers."""
-
-    def __init__(self, answers: list[bytes]) -> None:
-        self._answers = answers
-        self.asked: list[bytes] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = self._listener.getsockname()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        with self._listener, self._listener.accept()[0] as connection, connection.makefile("rb") as lines:
-            for line in lines:
-                self.asked.append(line.strip())
-                connection.sendall(self._answers.pop(0))
-
-    def end(self) -> list[bytes]:
-        self._thread.join()
-        return self.asked
-
-
-def bulk(text: str) -> bytes:
-    return f"${len(text)}\r\n{text}\r\n".encode()
-
-
-def test_redis_has_saved_before_its_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    busy, idle = bulk("loading:0\r\nrdb_bgsave_in_progress:1\r\n"), bulk("loading:0\r\nrdb_bgsave_in_progress:0\r\n")
-    redis = Redis([b"+Background saving started\r\n", busy, idle])
-    monkeypatch.setattr(databases, "_REDIS", redis.address)
-    assert databases.save_redis() == ""
-    assert redis.end() == [b"BGSAVE SCHEDULE", b"INFO persistence", b"INFO persistence"]
-
-
-def test_redis_that_cannot_save_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    redis = Redis([b"-ERR Background save error\r\n"])
-    monkeypatch.setattr(databases, "_REDIS", redis.address)
-    assert databases.save_redis() == "Redis did not save what it holds: ERR Background save error"
-    redis.end()
-
-
-def test_without_redis_there_is_nothing_to_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()
-    monkeypatch.setattr(databases, "_REDIS", address)
-    assert databases.save_redis() == ""

@@ -1,6 +1,5 @@
 """Names, links and checksums of an archive."""
 
-import csv
 import subprocess
 import tarfile
 from hashlib import sha256
@@ -10,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmsinit.cli.archive.layout import PATHS, SERVICE_OWNERS, checksum_line, link_leads_out, objection, split
-from dmsinit.render.state import DIRECTORIES
+from dmsinit.cli.archive.layout import PATHS, checksum_line, link_leads_out, objection, split
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
@@ -91,13 +89,3 @@ def test_sha256sum_understands_the_checksums(tmp_path: Path, name: str) -> None:
     (tmp_path / "SHA256SUMS").write_bytes(checksum_line(sha256(b"content").hexdigest(), name))
     done = subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, capture_output=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_the_owners_are_those_of_the_state_table() -> None:
-    named = {name for row in DIRECTORIES for name in (row.owner, row.group, *row.top)}
-    named |= {name for row in DIRECTORIES for _, owner, group, _ in row.special for name in (owner, group)}
-    assert named - {""} <= SERVICE_OWNERS
-    with (Path(__file__).parents[3] / "contract" / "state.tsv").open() as table:
-        owners = [row["owner_group"].split()[0] for row in csv.DictReader(table, delimiter="\t")]
-    listed = {name for one in owners if one.count(":") == 1 for name in one.split(":")}
-    assert listed <= SERVICE_OWNERS
