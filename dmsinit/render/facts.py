@@ -11,6 +11,7 @@ from dmsinit.problem import Problem
 from dmsinit.render import service_keys, services
 from dmsinit.render.logs import LogFile
 from dmsinit.render.paths import Root
+from dmsinit.render.state import StateDirectory
 from dmsinit.render.templates import Templates
 
 
@@ -21,6 +22,7 @@ class Facts:
     enabled: dict[str, bool] = field(default_factory=dict)
     """By name; where a file makes several services, also by the file's name."""
     logs: list[LogFile] = field(default_factory=list)
+    state: list[StateDirectory] = field(default_factory=list)
 
 
 def read(root: Root, templates: Templates, context: Mapping[str, Any], problems: list[Problem]) -> Facts:
@@ -28,13 +30,18 @@ def read(root: Root, templates: Templates, context: Mapping[str, Any], problems:
     found = Facts()
     variables = services.variables_of(context)
     for definition in services.definitions(root, problems):
-        for word in services.words(definition, templates, variables, problems):
+        all_words = services.words(definition, templates, variables, problems)
+        for word in all_words:
             reader = services.Reader(definition, templates, {**variables, "each": word}, problems)
             given = {key: value for key, value in definition.values.items() if key == "enabled"}
             enabled = reader.section("", given).get("enabled", not reader.failed)
             name = f"{definition.name}-{word}" if word else definition.name
             found.enabled[name] = enabled
             found.enabled[definition.name] = found.enabled.get(definition.name, False) or enabled
+            if word == all_words[0]:
+                for values in reader.tables("state", needed="path"):
+                    if values.get("when", enabled):
+                        found.state.append(service_keys.state_directory(values))
             if enabled:
                 logs = reader.tables("log", needed="path")
                 found.logs += [service_keys.log_file(name, values) for values in logs]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from dmsinit.plan import Backup, Health, Limits, Needs, Probe, Readiness, Reload, Reread, Restart, Service, Stop
 from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.render.manifest import truth
+from dmsinit.render.state import Folder, StateDirectory
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?")
@@ -95,6 +96,35 @@ def umask(value: Any) -> str:
     return str(value)
 
 
+def mode(value: Any) -> int:
+    """The permissions of a file, an octal number such as `0640`."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-7]{3,4}", value):
+        raise Unusable("must be an octal mode in quotation marks", 'write for example "0750"')
+    return int(value, 8)
+
+
+def fields(known: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], dict[str, Any]]:
+    """A table with exactly these keys."""
+
+    def convert(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or set(value) != set(known):
+            raise Unusable(f"must be a table of {', '.join(known)}", f"write {{ {' = …, '.join(known)} = … }}")
+        return {key: known[key](item) for key, item in value.items()}
+
+    return convert
+
+
+def several(kind: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """A list of such values."""
+
+    def convert(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise Unusable("must be a list", "put it in square brackets")
+        return tuple(kind(item) for item in value)
+
+    return convert
+
+
 def signal(value: Any) -> str:
     """A signal's name without SIG."""
     name = text(value).upper().removeprefix("SIG")
@@ -154,7 +184,13 @@ LOG: Final[Mapping[str, Callable[[Any], Any]]] = {
     "rotate_as": text, "rotate_in": text, "then": texts,
 }  # fmt: skip
 
-ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {"log": LOG}
+_OWNED: Final = {"owner": text, "group": text}
+STATE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "path": text, "name": text, **_OWNED, "mode": mode, "top": fields(_OWNED), "leftovers": texts, "when": flag,
+    "folders": several(fields({"name": text, **_OWNED, "mode": mode})),
+}  # fmt: skip
+
+ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {"log": LOG, "state": STATE}
 """Tables of which there may be several, `[[log]]`. They are read before all else, by `facts`; the Plan has none."""
 
 
@@ -166,6 +202,20 @@ def log_file(service: str, values: Mapping[str, Any]) -> LogFile:
     }  # fmt: skip
     rest = {key: values.get(key) for key in ("path", "create", "owner", "group", "link")}
     return LogFile(service, rotation=Rotation(values.get("rotate_in", service), **_given(rotation)), **_given(rest))
+
+
+def state_directory(values: Mapping[str, Any]) -> StateDirectory:
+    """Return the state directory that the converted values of a `[[state]]` make."""
+    path = values["path"]
+    name = values.get("name") or "-".join(path.rsplit("/", 2)[1:])
+    top = values.get("top")
+    rest = {key: values.get(key) for key in ("owner", "mode", "leftovers")}
+    return StateDirectory(
+        path, name, group=values.get("group", values.get("owner", "")),
+        top=(top["owner"], top["group"]) if top else ("", ""),
+        folders=tuple(Folder(**folder) for folder in values.get("folders", ())),
+        **_given(rest),
+    )  # fmt: skip
 
 
 def build(name: str, values: dict[str, Any]) -> Service:

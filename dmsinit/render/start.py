@@ -35,7 +35,7 @@ class Start:
             *prepare.enterable(root),
             *prepare.time_zone(settings.tz, root),
             *prepare.logs(root, facts.logs),
-            *state.consolidate(settings, root),
+            *state.consolidate(settings, root, facts.state),
         ]
 
     def after_files(self) -> list[Problem]:

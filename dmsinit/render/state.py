@@ -1,16 +1,16 @@
-"""Service state on one mount: /var/lib/NAME becomes a link to /var/mail-state/lib-NAME (state.tsv).
+"""Service state on one mount: /var/lib/NAME becomes a link to /var/mail-state/lib-NAME (state.tsv, `[[state]]`).
 
 Nothing is ever lost: a directory is copied under a temporary name, renamed, and only then taken away. What is on the
 state volume wins over what the image brings, and a mount of the user's own over both.
 """
 
 import os
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.base import trees
-from dmsinit.base.beneath import Directory, opened
+from dmsinit.base.beneath import Directory, opened, parent_of
 from dmsinit.problem import Problem
 from dmsinit.render import getmail, rspamd, srs
 from dmsinit.render.atomic import remove_tree, replace_link
@@ -21,77 +21,40 @@ _COPYING: Final = ".dmsinit-copy"
 
 
 @dataclass(frozen=True)
+class Folder:
+    """A directory in a state directory that has another owner, group and mode; its content has its group."""
+
+    name: str
+    owner: str
+    group: str
+    mode: int
+
+
+@dataclass(frozen=True)
 class StateDirectory:
-    """One row of state.tsv. `owner` and `group` (empty: left alone) are for everything below, `top` for itself."""
+    """What a service keeps (`[[state]]`). `owner` and `group` (empty: left alone) are for everything in it."""
 
     path: str
     name: str
+    """Of the directory in the state volume."""
     owner: str = ""
     group: str = ""
+    mode: int = -1
+    """Its own; with one it is made where it does not exist."""
     top: tuple[str, str] = ("", "")
-    special: tuple[tuple[str, str, str, int], ...] = ()
-    """Subdirectories with another owner, group and mode; their content keeps `owner` and has their group."""
+    """Its own owner and group, where they differ from those of what is in it."""
+    folders: tuple[Folder, ...] = ()
     leftovers: tuple[str, ...] = ()
     """What is deleted at every start."""
-    when: Callable[[Settings], bool] = lambda settings: True
 
 
-DIRECTORIES: Final = (
-    StateDirectory("/var/lib/logrotate", "lib-logrotate", "root", "root"),
-    StateDirectory("/var/lib/postfix", "lib-postfix", "postfix", "postfix"),
-    StateDirectory(
-        "/var/spool/postfix", "spool-postfix", "postfix", "root", top=("root", "root"),
-        special=(
-            ("maildrop", "postfix", "postdrop", 0o730),
-            ("public", "postfix", "postdrop", 0o710),
-            ("pid", "root", "root", 0o755),
-        ),
-        # A chroot of former releases; Postfix makes what it needs of it again.
-        leftovers=("dev", "etc", "lib", "usr", "private/auth"),
-    ),
-    StateDirectory("/var/lib/dovecot", "lib-dovecot", when=lambda settings: not settings.smtp_only),
-    StateDirectory("/var/lib/fail2ban", "lib-fail2ban", when=lambda settings: settings.enable_fail2ban),
-    StateDirectory(
-        "/var/lib/postgrey", "lib-postgrey", "postgrey", "postgrey", when=lambda settings: settings.enable_postgrey
-    ),
-    StateDirectory(
-        "/var/lib/fetchmail", "lib-fetchmail", "fetchmail", "nogroup", when=lambda settings: settings.enable_fetchmail
-    ),
-    StateDirectory(
-        "/var/lib/getmail", "lib-getmail", getmail.OWNER, getmail.OWNER, when=lambda settings: settings.enable_getmail
-    ),
-    StateDirectory(
-        "/var/lib/mta-sts", "lib-mta-sts", "_mta-sts", "_mta-sts", when=lambda settings: settings.enable_mta_sts
-    ),
-    StateDirectory(
-        "/var/lib/rspamd", "lib-rspamd", "_rspamd", "_rspamd", when=lambda settings: settings.enable_rspamd
-    ),
-    StateDirectory(
-        "/var/lib/redis", "lib-redis", "redis", "redis", when=lambda settings: settings.enable_rspamd_redis
-    ),
-    StateDirectory("/var/lib/postsrsd", "lib-postsrsd", when=lambda settings: settings.enable_srs),
-    StateDirectory(
-        "/var/lib/amavis", "lib-amavis", "amavis", "amavis",
-        # What root learns there is for amavis too: the directory hands its group on.
-        special=((".spamassassin", "amavis", "amavis", 0o2770),),
-        when=lambda settings: settings.enable_amavis,
-    ),
-    StateDirectory("/var/lib/clamav", "lib-clamav", "clamav", "clamav", when=lambda settings: settings.enable_clamav),
-    StateDirectory(
-        "/var/lib/spamassassin", "lib-spamassassin", "debian-spamd", "debian-spamd",
-        when=lambda settings: settings.enable_spamassassin,
-    ),
-)  # fmt: skip
-
-
-def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] = DIRECTORIES) -> list[Problem]:
-    """Move, adopt and repair the state of all enabled services; return warnings. Unmounted: owners only."""
+def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory]) -> list[Problem]:
+    """Move, adopt and repair the state of services; return warnings. Unmounted: owners only."""
     has_volume, mounts = os.path.isdir(root(STATE)), mount_points(root)
     warnings: list[Problem] = []
     for row in rows:
-        if not row.when(settings):
-            continue
         try:
+            _make(row, root)
             moves = has_volume and not _is_mounted(row, root, mounts)
             if moves and (inner := _inner_mounts(row, mounts)):
                 moves = False
@@ -108,6 +71,14 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory] =
         *rspamd.own_keys(settings, root),
         *getmail.keep_seen(settings, root),
     ]
+
+
+def _make(row: StateDirectory, root: Root) -> None:
+    """Make a directory that no package brings; what is in the state volume takes its place."""
+    if row.mode >= 0:
+        with parent_of(root(row.path), make=0o755) as (directory, name):
+            if directory.status(name) is None:
+                directory.make(name, row.mode)
 
 
 def _is_mounted(row: StateDirectory, root: Root, mounts: Set[str]) -> bool:
@@ -209,9 +180,9 @@ def _remove_leftover(directory: Directory, path: str, mounts: Set[str]) -> None:
 
 
 def _own(row: StateDirectory, directory: Directory, root: Root, mounts: Set[str]) -> list[Problem]:
-    special = {name: (owner, group, mode) for name, owner, group, mode in row.special}
+    special = {folder.name: (folder.owner, folder.group, folder.mode) for folder in row.folders}
     top = _ids(row.top if row.top[0] else (row.owner, row.group), root)
-    directory.own(".", *top)
+    directory.own(".", *top, row.mode)
     refused: list[str] = []
     for entry in directory.entries():
         owner, group, mode = special.get(entry.name, (row.owner, row.group, -1))

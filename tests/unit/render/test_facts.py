@@ -5,6 +5,7 @@ from dmsinit.render import facts, logs
 from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.render.paths import TEMPLATE_CACHE, TEMPLATES
 from dmsinit.render.stage import Stage
+from dmsinit.render.state import Folder, StateDirectory
 from dmsinit.render.templates import Templates
 from dmsinit.settings import load
 
@@ -86,3 +87,31 @@ def test_logs_that_are_rotated_alike_share_a_block() -> None:
         "  sharedscripts", "  postrotate", "    a", "    b", "  endscript", "}",
         "/3", "{", "  su u u", "  daily", "  rotate 0", "  copytruncate", "  missingok", "  notifempty", "}",
     ]  # fmt: skip
+
+
+STATE = """
+each = "a b"
+enabled = "{{ enable_clamav }}"
+command = ["/x"]
+[[state]]
+path = "/var/lib/x"
+owner = "x"
+mode = "0750"
+[[state]]
+path = "/var/spool/x"
+owner = "x"
+group = "y"
+top = { owner = "root", group = "z" }
+folders = [{ name = "in", owner = "x", group = "x", mode = "0700" }]
+when = "{{ enable_postgrey }}"
+"""
+
+
+def test_state_of_services_that_run_or_say_when(system: System) -> None:
+    system.service("x", STATE)
+    assert read(system).state == []
+    (library,) = read(system, ENABLE_CLAMAV="1", ENABLE_POSTGREY="0").state
+    assert library == StateDirectory("/var/lib/x", "lib-x", "x", "x", 0o750)
+    (spool,) = read(system, ENABLE_POSTGREY="1").state
+    folder = Folder("in", "x", "x", 0o700)
+    assert spool == StateDirectory("/var/spool/x", "spool-x", "x", "y", top=("root", "z"), folders=(folder,))

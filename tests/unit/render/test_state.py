@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from dmsinit.render.state import DIRECTORIES, StateDirectory, consolidate
+from dmsinit.render.state import Folder, StateDirectory, consolidate
 from dmsinit.settings import load
 
 from .conftest import System
@@ -151,10 +151,14 @@ def test_neither_is_told_and_works(system: System) -> None:
     assert system.path("/var/mail-state/lib-thing").is_dir()
 
 
-def test_disabled_service_is_left_alone(system: System) -> None:
-    mounted(system).write("/var/lib/thing/data", "x")
-    assert run(system, StateDirectory("/var/lib/thing", "lib-thing", when=lambda settings: False)) == []
-    assert not system.path("/var/lib/thing").is_symlink()
+def test_a_directory_that_no_package_brings_is_made(system: System) -> None:
+    row = StateDirectory("/var/lib/thing", "lib-thing", mode=0o750)
+    assert run(system, row) == []
+    assert stat.S_IMODE(system.path("/var/lib/thing").stat().st_mode) == 0o750
+    mounted(system)
+    assert run(system, row) == run(system, row) == []
+    assert link(system) == "/var/mail-state/lib-thing"
+    assert stat.S_IMODE(system.path("/var/mail-state/lib-thing").stat().st_mode) == 0o750
 
 
 def test_leftovers_are_deleted_at_every_start(system: System) -> None:
@@ -182,7 +186,10 @@ def test_owners_and_modes_of_the_spool(system: System, monkeypatch: pytest.Monke
     monkeypatch.setattr(
         "dmsinit.base.beneath.os.chown", lambda path, uid, gid: owned.__setitem__(os.readlink(path), (uid, gid))
     )
-    spool = next(row for row in DIRECTORIES if row.path == "/var/spool/postfix")
+    folders = (Folder("maildrop", "postfix", "postdrop", 0o730), Folder("public", "postfix", "postdrop", 0o710))
+    spool = StateDirectory(
+        "/var/spool/postfix", "spool-postfix", "postfix", "root", top=("root", "root"), folders=folders
+    )
     assert run(system, spool) == []
     base = str(system.path("/var/spool/postfix"))
     assert owned[f"{base}/maildrop"] == owned[f"{base}/maildrop/1"] == (uid, 4242)

@@ -15,6 +15,7 @@ from dmsinit.render.context import gather
 from dmsinit.render.maincf import parameters
 from dmsinit.render.paths import Root
 from dmsinit.render.stage import StagedDirectory, StagedFile
+from dmsinit.render.state import StateDirectory
 from dmsinit.render.templates import Templates
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -29,6 +30,7 @@ class Rendered:
     files: dict[str, StagedFile]
     directories: dict[str, StagedDirectory]
     services: dict[str, Service]
+    state: list[StateDirectory]
 
     def text(self, path: str) -> str:
         return self.files[path].content.decode()
@@ -110,7 +112,7 @@ class System:
         stage, findings = build.build(inputs, templates, said, self.root)
         assert [*problems, *findings.problems] == []
         planned = services.load(self.root, templates, context)
-        return Rendered(stage.files, stage.directories, {service.name: service for service in planned})
+        return Rendered(stage.files, stage.directories, {service.name: service for service in planned}, said.state)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """services/*.toml: what is started, in which order, how it is asked and stopped."""
 
+import csv
 import os
+import re
 
 import pytest
 
@@ -103,3 +105,16 @@ def test_longer_code_is_a_file_of_its_own(render: Render) -> None:
             assert max((argument.strip().count("\n") for argument in command), default=0) < 3, service.name
             if command and command[0].startswith(LIBEXEC):
                 assert os.access(REPOSITORY / "libexec" / command[0].removeprefix(LIBEXEC), os.X_OK), command[0]
+
+
+def test_state_is_that_of_the_contract(render: Render) -> None:
+    with (REPOSITORY / "tests" / "contract" / "state.tsv").open() as table:
+        rows = [row for row in csv.DictReader(table, delimiter="\t") if row["original_path"].startswith("/var/")]
+    conditions = {row["original_path"]: row["condition"] for row in rows if "lib" in row["state_path"]}
+    on = dict.fromkeys(re.findall(r"(ENABLE_\w+)=1", " ".join(conditions.values())), "1")
+    listed = {row["original_path"]: row["state_path"].rpartition("/")[2] for row in rows}
+    del listed["/var/mail-state itself"]
+    assert {row.path: row.name for row in render(**on).state} == listed
+    always = {path for path, condition in conditions.items() if condition == "always"} | {"/var/spool/postfix"}
+    off = {row.path for row in render(**dict.fromkeys(on, "0"), SMTP_ONLY="1").state}
+    assert off == always
