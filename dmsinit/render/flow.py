@@ -335,7 +335,9 @@ class Run:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
         made = indexes.make(postfix.tables(stage, self._root), self._root)
         self._voice.warn([*result.warnings, *alias_database(stage, result, self._root), *made])
-        self._voice.warn(start.after_files() if start else after_change(inputs, result.changes, self._root))
+        self._voice.warn(
+            start.after_files() if start else after_change(inputs, self._facts, result.changes, self._root)
+        )
         return result
 
     def _announce(self, inputs: Inputs, stage: Stage) -> None:

@@ -20,6 +20,8 @@ LOCAL_SERVICES: Final = "/etc/dmsinit/services"
 VOLUME_SERVICES: Final = f"{VOLUME}/services"
 
 WORK: Final = "/var/lib/dmsinit"
+STATE_NOTED: Final = f"{WORK}/state-directories"
+"""Which directories have been moved to the state volume since the container started."""
 STAGED: Final = f"{WORK}/staged"
 RENDERED: Final = f"{WORK}/rendered"
 RENDERED_BEFORE: Final = f"{RENDERED}.old"

@@ -29,6 +29,7 @@ class Start:
         if problems:
             raise ProblemsFound(problems)
         prepare.stale_pid_files(root)
+        state.note(root, [row.path for row in facts.state])
         loopback.acknowledge_at_once(self._inputs.host, root)
         return [
             *self._warnings,
@@ -43,9 +44,12 @@ class Start:
         return [*self._owners.repair(quiet=True), *_make_mailboxes(self._inputs, self._root)]
 
 
-def after_change(inputs: Inputs, changed: Container[str], root: Root) -> list[Problem]:
-    """Repair the owners of mailboxes if accounts are among the changed files, make what is missing; return warnings."""
-    warnings = []
+def after_change(inputs: Inputs, facts: Facts, changed: Container[str], root: Root) -> list[Problem]:
+    """Repair the owners of mailboxes if accounts are among the changed files, make what is missing; return warnings.
+
+    Missing are mailboxes, and the logs and state of services that came with the change.
+    """
+    warnings = [*prepare.make_logs(root, facts.logs), *state.keep_new(root, facts.state)]
     if _ACCOUNTS in changed:
         ids = inputs.settings.dms_vmail_uid, inputs.settings.dms_vmail_gid
         warnings += mailboxes.OwnershipCheck(*ids, root).repair()

@@ -13,8 +13,8 @@ from dmsinit.base import trees
 from dmsinit.base.beneath import Directory, opened, parent_of
 from dmsinit.problem import Problem
 from dmsinit.render import getmail, rspamd, srs
-from dmsinit.render.atomic import remove_tree, replace_link
-from dmsinit.render.paths import STATE, Root, mount_points
+from dmsinit.render.atomic import remove_tree, replace_file, replace_link
+from dmsinit.render.paths import STATE, STATE_NOTED, Root, mount_points
 from dmsinit.settings import Settings
 
 _COPYING: Final = ".dmsinit-copy"
@@ -49,7 +49,35 @@ class StateDirectory:
 
 
 def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory]) -> list[Problem]:
-    """Move, adopt and repair the state of services; return warnings. Unmounted: owners only."""
+    """Move, adopt and repair the state of services at a start; return warnings. Unmounted: owners only."""
+    return [
+        *_keep(rows, root),
+        *srs.keep_secret(settings, root),
+        *rspamd.own_keys(settings, root),
+        *getmail.keep_seen(settings, root),
+    ]
+
+
+def keep_new(root: Root, rows: Iterable[StateDirectory]) -> list[Problem]:
+    """Do so for services that came since the last `note`; return warnings. What others keep is in use, and stays."""
+    noted = root.read(STATE_NOTED)
+    if noted is None:
+        return []
+    known = noted.decode().splitlines()
+    new = [row for row in rows if row.path not in known]
+    if not new:
+        return []
+    warnings = _keep(new, root)
+    note(root, [*known, *(row.path for row in new)])
+    return warnings
+
+
+def note(root: Root, paths: Iterable[str]) -> None:
+    """Take note of the state directories of services that may run from now on."""
+    replace_file(root(STATE_NOTED), "".join(f"{path}\n" for path in paths).encode(), mode=0o644, durable=False)
+
+
+def _keep(rows: Iterable[StateDirectory], root: Root) -> list[Problem]:
     has_volume, mounts = os.path.isdir(root(STATE)), mount_points(root)
     warnings: list[Problem] = []
     for row in rows:
@@ -65,12 +93,7 @@ def consolidate(settings: Settings, root: Root, rows: Iterable[StateDirectory]) 
         except OSError as error:
             cause = f"cannot be kept in {STATE}: {error.strerror} ({error.filename})"
             warnings.append(Problem(row.path, cause, "make the state volume writable for root"))
-    return [
-        *warnings,
-        *srs.keep_secret(settings, root),
-        *rspamd.own_keys(settings, root),
-        *getmail.keep_seen(settings, root),
-    ]
+    return warnings
 
 
 def _make(row: StateDirectory, root: Root) -> None:

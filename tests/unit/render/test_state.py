@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from dmsinit.render.state import Folder, StateDirectory, consolidate
+from dmsinit.render.state import Folder, StateDirectory, consolidate, keep_new, note
 from dmsinit.settings import load
 
 from .conftest import System
@@ -204,3 +204,18 @@ def test_unwritable_state_volume_is_a_warning(system: System) -> None:
     assert len(warnings) == 1
     assert "cannot be kept in /var/mail-state" in warnings[0]
     assert system.read("/var/lib/thing/data") == "x"
+
+
+def test_what_came_since_the_start_is_kept_and_what_is_in_use_is_not_touched(system: System) -> None:
+    mounted(system).write("/var/lib/thing/data", "x")
+    new = StateDirectory("/var/lib/new", "lib-new", mode=0o700)
+    assert keep_new(system.root, [ROW, new]) == []
+    assert not system.path("/var/lib/new").exists()
+    assert run(system) == []
+    system.path("/var/lib/dmsinit").mkdir(parents=True)
+    note(system.root, ["/var/lib/thing"])
+    system.path("/var/lib/thing").unlink()
+    system.write("/var/lib/thing/data", "y")
+    assert keep_new(system.root, [ROW, new]) == keep_new(system.root, [ROW, new]) == []
+    assert os.readlink(system.path("/var/lib/new")) == "/var/mail-state/lib-new"
+    assert not system.path("/var/lib/thing").is_symlink()
