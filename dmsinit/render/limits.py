@@ -8,11 +8,15 @@ from dmsinit.settings import Settings
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest message and mailbox in bytes (0: no limit), and the characters that may separate an extension."""
+    """The largest message and mailbox in bytes (0: no limit), and the characters that may separate an extension.
+
+    `given`: the parameters that postfix-main.cf sets, for what depends on whether it does.
+    """
 
     message: int
     mailbox: int
     delimiter: str
+    given: frozenset[str] = frozenset()
 
 
 def of(settings: Settings, text: str) -> Limits:
@@ -27,7 +31,7 @@ def of(settings: Settings, text: str) -> Limits:
         user[parameter.name] = whole.partition("=")[2].strip()
     message = _number(user.get("message_size_limit", ""), settings.postfix_message_size_limit)
     mailbox = _number(user.get("virtual_mailbox_limit", ""), settings.postfix_mailbox_size_limit)
-    return Limits(message, mailbox, user.get("recipient_delimiter", "+"))
+    return Limits(message, mailbox, user.get("recipient_delimiter", "+"), frozenset(user))
 
 
 def _number(text: str, otherwise: int) -> int:

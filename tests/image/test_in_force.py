@@ -1,6 +1,8 @@
 """An answer is true when it is given: what `setup` has changed is in force, or it says why not and exits with 1."""
 
 import imaplib
+import smtplib
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,6 +48,24 @@ def test_the_first_login_after_each_change_of_a_password_works(busy: Server) -> 
         login(busy, name, "third!")
         with pytest.raises(imaplib.IMAP4.error):
             login(busy, name, "second")
+
+
+def test_wrong_passwords_of_others_at_an_address_keep_nobody_out(busy: Server) -> None:
+    """Many users may share one address. A wrong password is answered late, the right one by all ways at once."""
+
+    def refused(number: int) -> float:
+        began = time.monotonic()
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            login(busy, ANNA, f"wrong {number}")
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(8) as pool:
+        assert min(pool.map(refused, range(8))) >= 3
+    with busy.smtp(465, login=ANNA), busy.smtp(587, login=ANNA):
+        login(busy, ANNA)
+    with busy.smtp(465) as smtp, pytest.raises(smtplib.SMTPAuthenticationError) as refusal:
+        smtp.login(ANNA, "wrong")
+    assert refusal.value.smtp_code == 535
 
 
 def test_what_dovecot_caches_is_forgotten(start: Start) -> None:

@@ -107,3 +107,20 @@ def test_a_server_without_mailboxes_refuses_whom_it_does_not_know(start: Start) 
     environment = QUIET | {"SMTP_ONLY": "1", "POSTFIX_DAGENT": "lmtp:[127.0.0.1]:2400"}
     server = start(FILES, environment=environment).wait_until_up()
     assert answers(server, ANNA, f"unknown@{DOMAIN}") == {ANNA: 250, f"unknown@{DOMAIN}": 550}
+
+
+def test_an_unknown_recipient_is_refused_at_once_whatever_would_defer_others(start: Start) -> None:
+    """Greylisting, the sender's domain and the client's name are asked about known recipients only."""
+    environment = {
+        "ENABLE_POSTGREY": "1", "POSTFIX_REJECT_UNKNOWN_CLIENT_HOSTNAME": "1", "ENABLE_QUOTAS": "1",
+        "ENABLE_AMAVIS": "0", "ENABLE_OPENDKIM": "0", "ENABLE_OPENDMARC": "0", "PERMIT_DOCKER": "none",
+    }  # fmt: skip
+    files = {"postfix-accounts.cf": account(f"anna@{DOMAIN}"), "postfix-main.cf": "postscreen_greet_wait = 1s\n"}
+    server = start(files, environment=environment).wait_until_up()
+    with server.smtp(25) as smtp:
+        for sender in ("", f"bob@{DOMAIN}", "someone@nowhere.test"):
+            smtp.mail(sender)
+            code, answer = smtp.rcpt(f"nobody@{DOMAIN}")
+            assert (code, answer.split()[0]) == (550, b"5.1.1"), answer
+            assert smtp.rcpt(f"anna@{DOMAIN}")[0] == 450
+            smtp.rset()

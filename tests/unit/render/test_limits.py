@@ -1,5 +1,7 @@
 """Values of main.cf that other daemons share."""
 
+from dataclasses import replace
+
 import pytest
 
 from dmsinit.render.limits import Limits, of
@@ -18,4 +20,9 @@ from dmsinit.settings import load
 )
 def test_postfix_main_cf_wins(text: str, found: Limits) -> None:
     settings = load({}, fqdn="mail.example.test").settings
-    assert of(settings, text) == found
+    assert replace(of(settings, text), given=frozenset()) == found
+
+
+def test_what_is_given_is_known() -> None:
+    settings = load({}, fqdn="mail.example.test").settings
+    assert of(settings, "a = 1\n# b = 2\nc =\n  3\n").given == {"a", "c"}

@@ -49,7 +49,8 @@ DEFAULTS = {
     "smtpd_recipient_restrictions": "permit_sasl_authenticated, permit_mynetworks, reject_unauth_destination, "
     "check_policy_service unix:private/policyd-spf, reject_invalid_helo_hostname, reject_non_fqdn_helo_hostname, "
     "reject_unknown_recipient_domain, check_policy_service inet:localhost:65265",
-    "smtpd_client_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
+    "smtpd_client_restrictions": "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination, "
+    "reject_unlisted_recipient",
     "smtpd_sender_restrictions": "$dms_smtpd_sender_restrictions",
     "dms_smtpd_sender_restrictions": "permit_sasl_authenticated, permit_mynetworks, reject_unknown_sender_domain",
     "mua_sender_restrictions": "$dms_smtpd_sender_restrictions",

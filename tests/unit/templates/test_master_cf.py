@@ -8,6 +8,7 @@ USERS_OF_THIS_SERVER = {
     "smtpd_sasl_auth_enable": "yes",
     "smtpd_sasl_type": "dovecot",
     "smtpd_reject_unlisted_recipient": "no",
+    "smtpd_client_connection_count_limit": "350",
     "smtpd_sasl_authenticated_header": "yes",
     "smtpd_client_restrictions": "permit_sasl_authenticated,reject",
     "smtpd_relay_restrictions": "permit_sasl_authenticated,reject",
@@ -36,6 +37,17 @@ def test_submission_ports(render: Render) -> None:
         "smtpd_tls_wrappermode": "yes",
         **USERS_OF_THIS_SERVER,
     }
+
+
+def test_limits_of_the_user_hold_for_submission_too(system: System) -> None:
+    assert system.render().master_cf()["submission/inet"][0][-2:] == ["400", "smtpd"]
+    system.write(
+        "/tmp/docker-mailserver/postfix-main.cf",
+        "default_process_limit = 30\nsmtpd_client_connection_count_limit = 5\n",
+    )
+    fields, options = system.render().master_cf()["submissions/inet"]
+    assert fields[-2:] == ["-", "smtpd"]
+    assert "smtpd_client_connection_count_limit" not in options
 
 
 def test_submission_requires_tls_with_a_certificate(system: System) -> None:
