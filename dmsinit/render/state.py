@@ -5,11 +5,13 @@ state volume wins over what the image brings, and a mount of the user's own over
 """
 
 import os
+import stat
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.base import trees
+from dmsinit.base.acting import acting_as
 from dmsinit.base.beneath import Directory, opened, parent_of
 from dmsinit.problem import Problem
 from dmsinit.render import getmail, rspamd, srs
@@ -18,6 +20,8 @@ from dmsinit.render.paths import STATE, STATE_NOTED, Root, mount_points
 from dmsinit.settings import Settings
 
 _COPYING: Final = ".dmsinit-copy"
+_LINKS_NAMED: Final = 5
+"""As many links are named in a warning."""
 
 
 @dataclass(frozen=True)
@@ -186,9 +190,39 @@ def _repair(row: StateDirectory, place: str, root: Root, mounts: Set[str]) -> li
                 _remove_leftover(directory, name, below)
             if not row.owner or os.geteuid() != 0:
                 return []
-            return _own(row, directory, root, below)
+            return [*_remove_unusable_links(row, directory, root), *_own(row, directory, root, below)]
     except FileNotFoundError:
         return []
+
+
+def _remove_unusable_links(row: StateDirectory, directory: Directory, root: Root) -> list[Problem]:
+    """Remove links with which its owner would not start: to no file that it can read, no directory it can write."""
+    uid, gid = _ids((row.owner, row.group), root)
+    if uid <= 0 or gid < 0 or row.top[0]:
+        return []
+    removed: list[str] = []
+    with acting_as(uid, gid):
+        for entry in directory.entries():
+            target = directory.link(entry.name)
+            if target is not None and not _usable(directory, entry.name):
+                directory.unlink(entry.name)
+                removed.append(f"{entry.name} -> {target}")
+    if not removed:
+        return []
+    more = f" and {len(removed) - _LINKS_NAMED} more" if len(removed) > _LINKS_NAMED else ""
+    cause = f"had symbolic links that {row.owner} cannot use, which were removed: {', '.join(removed[:_LINKS_NAMED])}"
+    return [Problem(row.path, cause + more, "mount what is to be kept elsewhere")]
+
+
+def _usable(directory: Directory, name: str) -> bool:
+    """Return whether the acting user can use what a link leads to."""
+    try:
+        mode = os.stat(name, dir_fd=directory.fd).st_mode
+    except OSError:
+        return False
+    wanted = os.W_OK | os.X_OK if stat.S_ISDIR(mode) else os.R_OK
+    regular = stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+    return regular and os.access(name, wanted, dir_fd=directory.fd, effective_ids=True)
 
 
 def _remove_leftover(directory: Directory, path: str, mounts: Set[str]) -> None:

@@ -181,6 +181,28 @@ def test_a_restart_changes_nothing_outside_and_mends_what_the_server_needs(plant
     kinds = planted.server.checked("stat", "-c", "%F", "/etc/opendkim/keys", "/var/lib/amavis/.spamassassin")
     assert kinds.splitlines() == ["directory", "directory"]
     assert "/etc/opendkim/keys: is a symbolic link to /etc that another user may have made" in log
+    for name in ("amavis", "postgrey", "mta-sts", "rspamd"):
+        assert f"/var/lib/{name}: had symbolic links that " in log
+
+
+OWN = """
+cd /var/lib/amavis
+for name in tmp db .spamassassin virusmails; do mv $name $name.o; done
+ln -s /etc tmp && ln -s /dev/null db && ln -s /nowhere .spamassassin && touch virusmails
+"""
+
+
+def test_links_in_its_own_state_do_not_keep_a_daemon_from_starting(crash_server: Server) -> None:
+    planted = crash_server.run("setpriv", "--reuid=amavis", "--regid=amavis", "--clear-groups", "sh", "-ec", OWN)
+    assert planted.code == 0, planted.output
+    crash_server.checked("dmsctl", "restart", "amavis")
+    kinds = crash_server.checked("sh", "-c", "cd /var/lib/amavis && stat -c '%F %U' tmp db .spamassassin virusmails")
+    assert kinds.splitlines() == ["directory amavis"] * 4
+    said = crash_server.checked("dmsctl", "logs", "amavis")
+    assert "symbolic links that amavis cannot use, which were removed: db -> /dev/null, tmp -> /etc, " in said
+    assert "/var/lib/amavis/virusmails was not a directory; it was renamed to virusmails.aside" in said
+    crash_server.send(f"anna@{DOMAIN}", "Through the new directories")
+    crash_server.receive(f"anna@{DOMAIN}", "Through the new directories")
 
 
 def test_a_recreation_changes_nothing_outside(planted: Planted, containers: Containers) -> None:

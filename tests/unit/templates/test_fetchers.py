@@ -31,7 +31,7 @@ def test_one_fetchmail_for_all_servers(system: System) -> None:
     file, service = rendered.files["/etc/fetchmailrc"], rendered.services["fetchmail"]
     assert (file.owner, file.group, file.mode) == ("fetchmail", "root", 0o700)
     assert rendered.lines("/etc/fetchmailrc") == ["set daemon 77", "set syslog", *TWO.splitlines()]
-    assert service.command[1:] == ("fetchmail", "--fetchmailrc", "/etc/fetchmailrc", "--daemon", "77")
+    assert service.command[4:] == ("fetchmail", "--fetchmailrc", "/etc/fetchmailrc", "--daemon", "77")
     assert (service.user, service.files, service.after) == ("fetchmail", ("/etc/fetchmailrc",), ("postfix",))
     assert service.env == {"HOME": "/var/lib/fetchmail", "USER": "fetchmail"}
     assert rendered.directories["/run/fetchmail"].owner == "fetchmail"
@@ -46,7 +46,7 @@ def test_a_fetchmail_for_each_server(system: System) -> None:
         assert rendered.lines(path) == ["set daemon 300", "set syslog", "set no bouncemail", entry]
         service = rendered.services[f"fetchmail-{number}"]
         assert service.files == (path,)
-        assert service.command[1:] == (
+        assert service.command[4:] == (
             f"fetchmail-{number}", "--fetchmailrc", path, "--daemon", "300", "--verbose",
         )  # fmt: skip
     assert rendered.directories["/etc/fetchmailrc.d"].mode == 0o700
@@ -69,7 +69,7 @@ def test_getmail_for_each_file(system: System) -> None:
     assert rendered.files["/etc/getmailrc_general"].mode == 0o600
     assert rendered.directories["/etc/getmailrc.d"].mode == 0o700
     service = rendered.services["getmail"]
-    assert service.command[1:] == ("7",)
+    assert service.command[4:] == ("7",)
     assert (service.late, service.restart.policy, service.stop.grace_seconds) == (True, "on-failure", 55)
 
 
