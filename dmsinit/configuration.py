@@ -24,7 +24,8 @@ from dmsinit.inotify import Watcher
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Action, Plan
 from dmsinit.problem import ProblemsFound
-from dmsinit.rendering import Conversation, Heard, NoAccounts, Rendered, RenderFailed, Unchanged, Warned
+from dmsinit.render_protocol import Warned
+from dmsinit.rendering import Conversation, Heard, NoAccounts, Rendered, RenderFailed, Unchanged
 from dmsinit.spawn import start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Supervisor
 from dmsinit.supervisor.converging import Converging

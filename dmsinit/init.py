@@ -5,9 +5,9 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.abc
@@ -25,6 +25,7 @@ from dmsinit.inotify import Watcher
 from dmsinit.log import Log, from_environment
 from dmsinit.plan import Plan
 from dmsinit.problem import ProblemsFound
+from dmsinit.render_protocol import Installed
 from dmsinit.rendering import Conversation, MissingHostName, NoAccounts, Rendered, RenderFailed
 from dmsinit.spawn import RenderProcess, start_render
 from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
@@ -165,9 +166,9 @@ class Init:
                 return
         raise NoAccounts
 
-    async def _run_user_patches(self, message: Mapping[str, Any]) -> None:
+    async def _run_user_patches(self, message: Installed) -> None:
         """Run the user's script between rendering and the daemons, as root with the container's environment."""
-        script = message.get("user_patches")
+        script = message.user_patches
         if not script:
             return
         began = time.monotonic()

@@ -1,6 +1,6 @@
 """PID 1's side of `dmsinit render`: one run of the child, its messages, and what they mean.
 
-The protocol (JSON objects, one a line, on the child's standard output) is described in dmsinit/render/__init__.py.
+The messages are those of dmsinit.render_protocol; the modes are described in dmsinit/render/__init__.py.
 """
 
 import asyncio
@@ -9,20 +9,30 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, assert_never
 
-import msgspec
-
+from dmsinit import render_protocol
 from dmsinit.base.inotify import Watch
 from dmsinit.plan import Change, Plan
 from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.render_protocol import (
+    Changed,
+    Installed,
+    Invalid,
+    Message,
+    Note,
+    Phase,
+    Result,
+    RolledBack,
+    Waiting,
+    Warned,
+    decode,
+)
 from dmsinit.spawn import RenderProcess
 from dmsinit.supervisor import Children, Exit, Span
 
 _LINE_BYTES: Final = 16 * 1024 * 1024
 """The Plan is one line; a hundred services with long environments stay far below."""
-EX_SOFTWARE: Final = 70
-EX_CONFIG: Final = 78
 
 
 class MissingHostName(ProblemsFound):
@@ -46,9 +56,9 @@ class Rendered:
     """What a run has brought: the Plan, what it changed, and how long its phases took."""
 
     plan: Plan
-    changes: list[Change]
+    changes: Sequence[Change]
     phases: list[Span] = field(default_factory=list)
-    diffs: dict[str, str] = field(default_factory=dict)
+    diffs: Mapping[str, str] = field(default_factory=dict)
 
 
 class Watching(Protocol):
@@ -57,16 +67,7 @@ class Watching(Protocol):
     def __call__(self, watches: Sequence[Watch], *, complete: bool) -> None: ...
 
 
-class Warned(msgspec.Struct):
-    """A warning of a run; `new` unless the run before gave it too."""
-
-    text: str
-    new: bool
-
-
-Installed = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-
+OnInstalled = Callable[[Installed], Awaitable[None]]
 Heard = Callable[[Warned], None]
 
 
@@ -81,7 +82,7 @@ class Conversation:
 
     process: RenderProcess
     children: Children
-    installed: Installed | None = None
+    installed: OnInstalled | None = None
     heard: Callable[[str, str], None] = lambda line, level: None
     watching: Watching = lambda watches, *, complete: None
     warned: Heard = lambda warning: None
@@ -116,44 +117,45 @@ class Conversation:
         )
         try:
             async for line in reader:
-                await self._hear(msgspec.json.decode(line))
+                await self._hear(decode(line))
             return await child.wait()
         finally:
             child.send_signal(signal.SIGTERM)
             transport.close()
             os.close(self.process.stdin)
 
-    async def _hear(self, message: Mapping[str, Any]) -> None:
-        match message["type"]:
-            case "phase":
+    async def _hear(self, message: Message) -> None:
+        match message:
+            case Phase():
                 self._note_phase(message)
-            case "watch":
-                self.watching(msgspec.convert(message["watches"], list[Watch]), complete=message["complete"])
-            case "waiting":
+            case render_protocol.Watching():
+                self.watching(message.watches, complete=message.complete)
+            case Waiting():
                 self._verdict = NoAccounts()
-            case "unchanged":
+            case render_protocol.Unchanged():
                 self._verdict = Unchanged()
-            case "invalid":
-                problems = [Problem(p["where"], p["cause"], p.get("remedy", "")) for p in message["problems"]]
-                self._verdict = (MissingHostName if message.get("fqdn_missing") else ProblemsFound)(problems)
-            case "installed":
+            case Invalid():
+                problems = [Problem(problem.where, problem.cause, problem.remedy) for problem in message.problems]
+                self._verdict = (MissingHostName if message.fqdn_missing else ProblemsFound)(problems)
+            case Installed():
                 if self.installed is not None:
                     await self.installed(message)
                 with suppress(BrokenPipeError):  # it ended meanwhile: how, its exit status says
                     os.write(self.process.stdin, b"\n")
-            case "note":
-                self.heard(message["text"], message.get("level", "warn"))
-            case "warning":
-                self.warned(Warned(message["text"], message["new"]))
-            case "changed":
-                self.heard(f"Change detected: {', '.join(message['paths'])}", "info")
-            case "plan":
-                plan = msgspec.convert(message["plan"], Plan)
-                changes = msgspec.convert(message["changes"], list[Change])
-                self._result = Rendered(plan, changes, self._phases, message.get("diffs", {}))
+            case Note():
+                self.heard(message.text, message.level)
+            case Warned():
+                self.warned(message)
+            case Changed():
+                self.heard(f"Change detected: {', '.join(message.paths)}", "info")
+            case Result():
+                self._result = Rendered(message.plan, message.changes, self._phases, message.diffs)
+            case RolledBack():
+                pass  # that it ends with 0 says so
+            case _:
+                assert_never(message)
 
-    def _note_phase(self, message: Mapping[str, Any]) -> None:
-        name, began, ended = message["name"], message["began"], message["ended"]
+    def _note_phase(self, phase: Phase) -> None:
         if not self._phases:
-            self._phases.append(Span(name="interpreter", kind="phase", began=self.process.began, ended=began))
-        self._phases.append(Span(name=name, kind="phase", began=began, ended=ended))
+            self._phases.append(Span(name="interpreter", kind="phase", began=self.process.began, ended=phase.began))
+        self._phases.append(Span(name=phase.name, kind="phase", began=phase.began, ended=phase.ended))

@@ -16,7 +16,8 @@ from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
 from dmsinit.plan import Plan
 from dmsinit.problem import ProblemsFound
-from dmsinit.rendering import NoAccounts, Rendered, Unchanged, Warned
+from dmsinit.render_protocol import Warned
+from dmsinit.rendering import NoAccounts, Rendered, Unchanged
 from dmsinit.supervisor import Applies, Event, OperationFailed, ServiceStatus, Span, Supervisor
 from dmsinit.supervisor.handover import VERSION, Handover
 from dmsinit.supervisor.supervisor import resident_bytes

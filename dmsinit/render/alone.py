@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from dmsinit.render.paths import VOLUME, Root
-from dmsinit.render.protocol import Reporter
+from dmsinit.render.reporter import Reporter
+from dmsinit.render_protocol import Note
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import lock_file
 
@@ -24,10 +25,10 @@ def alone(root: Root, report: Reporter) -> Iterator[None]:
     """
 
     def tell(text: str) -> None:
-        report.say("note", text=text)
+        report.say(Note(text=text))
 
     def trace(text: str) -> None:
-        report.say("note", text=text, level="debug")
+        report.say(Note(text=text, level="debug"))
 
     previous = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:

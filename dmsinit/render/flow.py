@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from dmsinit import render_protocol
 from dmsinit.base import capabilities
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Service
@@ -59,11 +60,23 @@ from dmsinit.render.paths import (
     mount_points,
 )
 from dmsinit.render.processes import run
-from dmsinit.render.protocol import EX_CONFIG, EX_OK, EX_TEMPFAIL, Reporter
+from dmsinit.render.reporter import Reporter
 from dmsinit.render.stage import Stage
 from dmsinit.render.start import Start, after_change
 from dmsinit.render.templates import Templates
 from dmsinit.render.voice import Voice
+from dmsinit.render_protocol import (
+    EX_CONFIG,
+    EX_OK,
+    EX_TEMPFAIL,
+    Changed,
+    Installed,
+    Phase,
+    RolledBack,
+    Unchanged,
+    Waiting,
+    Warned,
+)
 from dmsinit.settings import SettingsRefused, load
 from dmsinit.volume.files import QUOTAS
 from dmsinit.volume.tidy import Tidied, create_empty, tidy
@@ -95,7 +108,7 @@ class Run:
         self._report = report
         self._into = into
         self._watch = watch
-        self._voice = Voice(log, root, mode, lambda text, new: report.say("warning", text=text, new=new))
+        self._voice = Voice(log, root, mode, lambda text, new: report.say(Warned(text=text, new=new)))
         self._configured = Configured(root)
         self._mounted: frozenset[str] = frozenset()
         self._missing: list[Problem] = []
@@ -138,7 +151,7 @@ class Run:
         if self._mode is Mode.DETECT and not self._detected(inputs):
             self._voice.keep()
             self._voice.warn(mounted.stale(self._root))
-            self._report.say("unchanged")
+            self._report.say(Unchanged())
             return EX_OK
         if self._mode is Mode.BOOT and inputs.settings.enable_quotas and create_empty(Path(self._root(VOLUME)), QUOTAS):
             inputs = replace(inputs, snapshot=inputs.snapshot + watched.snapshot([f"{VOLUME}/{QUOTAS}"], self._root))
@@ -146,7 +159,7 @@ class Run:
         self._voice.warn([*tidied.warnings, *inputs.warnings])
         self._voice.note([*tidied.notes, *inputs.notes])
         if inputs.waits_for_accounts and not inputs.problems and self._mode is Mode.BOOT:
-            self._report.say("waiting", **{"for": "accounts"})
+            self._report.say(Waiting())
             return EX_TEMPFAIL
         templates = Templates(self._root(TEMPLATES), self._root(TEMPLATE_CACHE), inputs.context())
         if self._mode is Mode.CHECK:
@@ -175,7 +188,7 @@ class Run:
         """Tell which watched files have changed since they were read last; return whether any has."""
         paths = watched.changed(inputs.snapshot, self._root)
         if paths:
-            self._report.say("changed", paths=[path.removeprefix(f"{VOLUME}/") for path in paths])
+            self._report.say(Changed(paths=[path.removeprefix(f"{VOLUME}/") for path in paths]))
         return bool(paths)
 
     def _handled(self) -> None:
@@ -194,7 +207,7 @@ class Run:
         if validate.ALIASES in changes:
             run(["postalias", f"hash:{self._root(validate.ALIASES)}"])
         journal.forget(self._root)
-        self._report.say("rolled-back", paths=list(changes))
+        self._report.say(RolledBack(paths=list(changes)))
         return EX_OK
 
     def _check(self, inputs: Inputs, templates: Templates, directory: str) -> int:
@@ -235,7 +248,8 @@ class Run:
                 planned = self._services(inputs, templates)
             changes = changes_of(result.changes, planned)
         self._handled()
-        self._report.plan(plan_of(inputs, planned, expiries.read(), self._root), changes, result.diffs)
+        plan = plan_of(inputs, planned, expiries.read(), self._root)
+        self._report.say(render_protocol.Result(plan=plan, changes=changes, diffs=result.diffs))
         if not self._previews:
             journal.forget(self._root)
         return EX_OK
@@ -343,7 +357,7 @@ class Run:
     def _announce(self, inputs: Inputs, stage: Stage) -> None:
         """Say that files are in place, wait while PID 1 runs user-patches.sh, and look at what it has done."""
         patches = USER_PATCHES if os.path.isfile(self._root(USER_PATCHES)) else None
-        self._report.say("installed", fqdn=inputs.host.fqdn, user_patches=patches)
+        self._report.say(Installed(fqdn=inputs.host.fqdn, user_patches=patches))
         self._report.await_line()
         if patches:
             with self._phase("check again"):
@@ -368,7 +382,8 @@ class Run:
         self._voice.refuse(listed)
         self._handled()
         if self._mode not in (Mode.CHECK, Mode.SETTINGS):
-            self._report.invalid(listed, fqdn_missing=fqdn_missing)
+            told = [render_protocol.Problem(where=p.where, cause=p.cause, remedy=p.remedy) for p in listed]
+            self._report.say(render_protocol.Invalid(problems=told, fqdn_missing=fqdn_missing))
         return EX_CONFIG
 
     @contextmanager
@@ -377,7 +392,7 @@ class Run:
         began = time.monotonic()
         yield
         if self._mode is not Mode.CHECK:
-            self._report.say("phase", name=name, began=began, ended=time.monotonic())
+            self._report.say(Phase(name=name, began=began, ended=time.monotonic()))
 
     def _compile(self) -> int:
         """Compile all templates and the expressions of the image's services and manifest into the cache."""

@@ -10,7 +10,8 @@ from dmsinit.log import from_environment
 from dmsinit.render.flow import Run
 from dmsinit.render.mode import Mode
 from dmsinit.render.paths import Root
-from dmsinit.render.protocol import EX_SOFTWARE, EX_USAGE, Reporter
+from dmsinit.render.reporter import Reporter
+from dmsinit.render_protocol import EX_SOFTWARE, EX_USAGE
 
 USAGE: Final = """usage: dmsinit render --check     check the configuration: print what is wrong, change nothing
        dmsinit render --settings  print what each setting is, as JSON

@@ -16,7 +16,8 @@ from typing import Final
 from dmsinit.base import inotify, mounts
 from dmsinit.problem import Problem
 from dmsinit.render.paths import CHANGED, LOCAL_SERVICES, SNAPSHOT, VOLUME, VOLUME_SERVICES, Root
-from dmsinit.render.protocol import Reporter
+from dmsinit.render.reporter import Reporter
+from dmsinit.render_protocol import Watching
 from dmsinit.settings import Settings
 
 NAMES: Final = (
@@ -121,7 +122,7 @@ def changed(now: str, root: Root) -> list[str]:
 def watch(places: Iterable[str], instance: int | None, report: Reporter) -> list[Problem]:
     """Have the kernel watch places for PID 1; return why some are not watched, which is a reason to poll them."""
     watches, failure = inotify.add(instance, places) if instance is not None else ([], errno.EMFILE)
-    report.say("watch", watches=watches, complete=not failure)
+    report.say(Watching(watches=watches, complete=not failure))
     if not failure:
         return []
     limit = inotify.LIMITS.get(failure)

@@ -9,8 +9,9 @@ from dmsinit.render.effective import effective
 from dmsinit.render.elsewhere import assumed_name, excuse_certificates
 from dmsinit.render.flow import Run
 from dmsinit.render.mode import Mode
-from dmsinit.render.protocol import EX_CONFIG, Reporter
+from dmsinit.render.reporter import Reporter
 from dmsinit.render.tls import choose
+from dmsinit.render_protocol import EX_CONFIG
 from dmsinit.settings import load
 
 from .conftest import System
