@@ -46,7 +46,7 @@ class Configuration:
         self._watcher = watcher
         self._log = log
         self.busy = asyncio.Lock()
-        """Held while an apply changes what is installed."""
+        """Held while an apply changes what is installed, and while a preview uses the same staged tree."""
         self._latest: Rendered | None = None
         self._runs = self._refused = 0
         self._under_way: set[asyncio.Future[Exception | None]] = set()
@@ -97,7 +97,12 @@ class Configuration:
                 raise failure
         return result
 
-    async def render(self, mode: str, warned: Heard = lambda warning: None) -> Rendered:
+    async def preview(self, mode: str) -> Rendered:
+        """Run `dmsinit render --plan` or `--diff`, after the apply that is under way."""
+        async with self.busy:
+            return await self._render(mode)
+
+    async def _render(self, mode: str, warned: Heard = lambda warning: None) -> Rendered:
         """Run `dmsinit render MODE`; `warned` gets its warnings."""
         try:
             rendering = start_render(mode, self._watcher.instance)
@@ -111,7 +116,7 @@ class Configuration:
         """Render, and keep the warnings for whoever asks what came of it."""
         heard: list[Warned] = []
         try:
-            rendered = await self.render(mode, heard.append)
+            rendered = await self._render(mode, heard.append)
         except REFUSALS:
             self._system.warned(heard)
             raise

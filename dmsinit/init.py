@@ -118,7 +118,7 @@ class Init:
             except Exception:  # noqa: BLE001 - a defect at boot ends the container in order, with its cause
                 self._give_up(f"defect at boot:\n{traceback.format_exc()}", EX_SOFTWARE)
             else:
-                self.system.render, self.system.change = self.configuration.render, self.configuration.apply
+                self.system.preview, self.system.change = self.configuration.preview, self.configuration.apply
                 self.system.reexec = self.reexec
                 group.start_soon(self._guarded, "metrics port", self._serve_metrics)
                 group.start_soon(self._guarded, "announcing", self._announce)

@@ -51,7 +51,7 @@ class System:
         self.clients: set[socket.socket] = set()
         observation = Observation(supervisor, self)
         self._metrics = Metrics(observation, version=__version__, release=os.environ.get("DMS_RELEASE", ""))
-        self.render: Callable[[str], Awaitable[Rendered]] | None = None
+        self.preview: Callable[[str], Awaitable[Rendered]] | None = None
         self.change: Callable[[], Awaitable[Changes]] | None = None
         self.reexec: Callable[[], Awaitable[None]] | None = None
 
@@ -148,9 +148,9 @@ class System:
 
     async def plan_changes(self, *, diff: bool) -> Changes:
         """Return what an apply would change. While the server boots, the boot itself is the apply: nothing."""
-        if self.render is None or self.state == "booting":
+        if self.preview is None or self.state == "booting":
             return NOTHING
-        rendered = await self.render("--diff" if diff else "--plan")
+        rendered = await self.preview("--diff" if diff else "--plan")
         todo, _ = self.supervisor.to_do(rendered.plan, rendered.changes, asked=True)
         diffs = rendered.diffs if diff else msgspec.UNSET
         return Changes(changes=rendered.changes, actions=todo, diffs=diffs)
