@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import hypothesis
 import pytest
+
+from tests.support.side_by_side import FileByFile, rank, turn
 
 # How long an example takes says how busy the machine is, and nothing of the code: a test has its own limit.
 hypothesis.settings.register_profile(
@@ -39,10 +42,33 @@ def pytest_configure() -> None:
     sys.addaudithook(_require_listed)
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileByFile:
+    return FileByFile(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    with turn(item):
+        return (yield)
+
+
+@pytest.fixture
+def public_path() -> Iterator[Path]:
+    """Yield a directory that every user may use; the parents of `tmp_path` are for root alone."""
+    with tempfile.TemporaryDirectory(prefix="dmsinit-test-") as path:
+        Path(path).chmod(0o777)
+        yield Path(path)
+
+
 def _require_listed(event: str, arguments: tuple[Any, ...]) -> None:
     """Let a test fail that calls a program of this machine which tools/host-packages does not list."""
-    if event != "subprocess.Popen":
-        return
+    if event != "subprocess.Popen" or "PYTEST_CURRENT_TEST" not in os.environ:
+        return  # what is no test's: pytest-xdist asks uname(1) for the processor
     program, _, _, environ = arguments
     program = os.fsdecode(program)
     if "/" in program or program in LISTED | {"docker"}:

@@ -32,8 +32,8 @@ HASH: Final = (
     "{SHA512-CRYPT}$6$imagetests$UvVjNG7N1BgDkTwiEP5UB9oMGYnim1ZhASxvqn1uTfY5Nyl4BRFFLw6yKHPX7ce/cJbniwSiuEzTrb1RcX/qv0"
 )
 UP: Final = "is up and running"
-PATIENCE_SECONDS: Final = 60
-"""How long anything may take before a test gives up; far above what it takes."""
+PATIENCE_SECONDS: Final = 240
+"""How long anything may take before a test gives up; far above what it takes on a machine that others use too."""
 
 
 def account(address: str) -> str:
@@ -69,8 +69,8 @@ class Containers:
         # podman's monitor of a command in a container leaves a file where it was started when memory runs out.
         self._folder = tempfile.TemporaryDirectory(prefix="dmsinit-containers-")
 
-    def call(self, *arguments: str, stdin: str | None = None, timeout: float = PATIENCE_SECONDS) -> Result:
-        """Run a command of the engine."""
+    def call(self, *arguments: str, stdin: str | None = None, timeout: float = PATIENCE_SECONDS + 60) -> Result:
+        """Run a command of the engine; what waits inside gives up first, and says for what it waited."""
         done = subprocess.run(
             [self._engine, *arguments], env=self._environ, cwd=self._folder.name, timeout=timeout,
             text=True, errors="replace",
@@ -178,6 +178,10 @@ class Server:
         wait = f'timeout {PATIENCE_SECONDS} grep -E -q -m1 -e "$2" <(tail -n +1 -F "$1" 2> /dev/null)'
         result = self.run("bash", "-c", wait, "wait", path, pattern)
         assert result.code == 0, f"no line of {path} matches {pattern}:\n{self.checked('cat', path)}"
+
+    def until(self, condition: str) -> None:
+        """Wait until a shell condition holds inside, where no event tells of it."""
+        self.checked("timeout", str(PATIENCE_SECONDS), "bash", "-c", f"until {condition}; do sleep 0.1; done")
 
     def wait_for_log(self, text: str, count: int = 1) -> str:
         """Return the log up to the line that is the `count`th with `text`; fail when the container ends first."""

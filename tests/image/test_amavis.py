@@ -45,11 +45,6 @@ def deliver(server: Server, subject: str, text: str = "Hello\n", *, recipient: s
         smtp.sendmail(ANNA, [recipient], message.as_bytes())
 
 
-def until(server: Server, condition: str) -> None:
-    """Wait until a shell condition holds inside."""
-    server.checked("timeout", "60", "bash", "-c", f"until {condition}; do sleep 0.1; done")
-
-
 def holds(server: Server, user: str, mailbox: str, subject: str) -> bool:
     with server.imap(user) as imap:
         return imap.select(mailbox)[0] == "OK" and imap.search(None, "SUBJECT", f'"{subject}"')[1] != [b""]
@@ -119,15 +114,13 @@ def test_what_users_move_teaches_the_filter(filtering: Server) -> None:
         filtering.receive(ANNA, f"good {number}")
         move(filtering, f"bad {number}", "INBOX", "Junk")
         move(filtering, f"good {number}", "INBOX", "Junk")
-    until(filtering, "! ls /var/lib/amavis/learn/*/message.* /var/lib/amavis/learn/now/* 2> /dev/null | grep -q .")
-    until(
-        filtering,
+    filtering.until("! ls /var/lib/amavis/learn/*/message.* /var/lib/amavis/learn/now/* 2> /dev/null | grep -q .")
+    filtering.until(
         "[ $(HOME=/x sa-learn --dbpath /var/lib/amavis/.spamassassin --dump magic | awk '/nspam/{print $3}') = 6 ]",
     )
     for number in range(3):
         move(filtering, f"good {number}", "Junk", "INBOX")
-    until(
-        filtering,
+    filtering.until(
         "[ $(HOME=/x sa-learn --dbpath /var/lib/amavis/.spamassassin --dump magic | awk '/nham/{print $3}') = 3 ]",
     )
     assert learned(filtering, "spam") == 3
@@ -162,8 +155,7 @@ def test_bayes_judges_by_what_cron_has_learned_from_folders(start: Start, tmp_pa
                 message.set_content(" ".join(chance.sample(words, 40)) + "\n")
                 assert imap.append(mailbox, "\\Seen", "", message.as_bytes())[0] == "OK"
     assert server.run("sh", "-c", "cat > /etc/cron.d/sa-learn", stdin=LEARN_BY_CRON).code == 0
-    wait = ["timeout", "170", "bash", "-c", f"until [ $({KNOWN}) = 2 ]; do sleep 1; done"]
-    assert server.containers.call("exec", server.name, *wait, timeout=180).code == 0, server.log()
+    server.until(f"[ $({KNOWN}) = 2 ]")
     server.checked("rm", "/etc/cron.d/sa-learn")
     deliver(server, "an offer", " ".join(chance.sample(kinds["Junk"], 40)) + "\n")
     deliver(server, "a walk", " ".join(chance.sample(kinds["INBOX"], 40)) + "\n")
@@ -199,7 +191,7 @@ def test_old_quarantine_is_wiped(filtering: Server) -> None:
 def test_without_amavis_mail_waits_and_then_arrives(filtering: Server) -> None:
     filtering.checked("dmsctl", "stop", "amavis")
     deliver(filtering, "waited")
-    until(filtering, 'postqueue -j | grep -q \'"queue_name": "deferred"\'')
+    filtering.until('postqueue -j | grep -q \'"queue_name": "deferred"\'')
     assert not holds(filtering, ANNA, "INBOX", "waited")
     filtering.checked("dmsctl", "start", "amavis")
     assert filtering.receive(ANNA, "waited")["X-Spam-Flag"] == "NO"
@@ -239,7 +231,7 @@ def test_a_burst_is_delivered_and_not_deferred(start: Start) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(session, [range(first, 500, 8) for first in range(8)]))
-    until(server, "postqueue -j | wc -l | grep -qx 0")
+    server.until("postqueue -j | wc -l | grep -qx 0")
     log = server.mail_log()
     assert len(re.findall(r"postfix/lmtp.*status=sent", log)) == 500
     assert "status=deferred" not in log

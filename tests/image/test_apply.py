@@ -34,8 +34,7 @@ def handled(server: Server, word: str = COMPLETED) -> Iterator[None]:
     """Wait, after what the caller does, until the log of the change detection says `word` once more."""
     before = detector_log(server).count(word)
     yield
-    wait = f'until [ "$(grep -c "{word}" {DETECTOR_LOG})" -gt {before} ]; do sleep 0.02; done'
-    server.checked("timeout", "30", "bash", "-c", wait)
+    server.until(f'[ "$(grep -c "{word}" {DETECTOR_LOG})" -gt {before} ]')
 
 
 @contextmanager
@@ -74,7 +73,7 @@ def test_the_log_comes_back_after_somebody_deleted_it(server: Server) -> None:
     server.checked("rm", DETECTOR_LOG)
     virtual = server.config / "postfix-virtual.cf"
     virtual.write_text(f"log@{DOMAIN} anna@{DOMAIN}\n")
-    server.checked("timeout", "30", "bash", "-c", f"until grep -q '{COMPLETED}' {DETECTOR_LOG}; do sleep 0.02; done")
+    server.until(f"grep -q '{COMPLETED}' {DETECTOR_LOG}")
     with handled(server):
         virtual.unlink()
 
@@ -114,9 +113,11 @@ def test_differences_show_no_secret(server: Server) -> None:
 @contextmanager
 def server_stopped_detecting(server: Server) -> Iterator[None]:
     server.checked("supervisorctl", "stop", "changedetector")
-    yield
-    with handled(server):  # it looks once when it is started again
-        server.checked("supervisorctl", "start", "changedetector")
+    try:
+        yield
+    finally:
+        with handled(server):  # it looks once when it is started again
+            server.checked("supervisorctl", "start", "changedetector")
 
 
 def test_files_are_replaced_in_every_way_that_people_have(server: Server) -> None:
@@ -219,11 +220,16 @@ def test_two_writers_at_once_lose_nothing(server: Server) -> None:
     server.checked("bash", "-c", f"(set -- a; {add}) & (set -- b; {add}) & wait")
     names = {f"many-{letter}-{number}@{DOMAIN}" for letter in "ab" for number in range(1, 5)}
     wait = " && ".join(f"grep -q '^{name}:' /etc/dovecot/userdb" for name in sorted(names))
-    server.checked("timeout", "30", "bash", "-c", f"until {wait}; do sleep 0.05; done")
+    server.until(wait)
     assert detector_log(server).count(COMPLETED) > before
     assert problems(server) == []
     with handled(server):
         (server.config / "postfix-accounts.cf").write_text(ANNA)
+
+
+def test_previews_disturb_neither_an_apply_nor_each_other(server: Server) -> None:
+    ask = "for n in 1 2 3; do for verb in apply plan 'plan --diff'; do dmsctl $verb & asked+=($!); done; done"
+    server.checked("bash", "-c", f'{ask}; for one in "${{asked[@]}}"; do wait "$one" || exit; done')
 
 
 def test_files_that_send_no_events_are_looked_at(server: Server) -> None:

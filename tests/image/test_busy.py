@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
-from tests.image.test_clamav import SIGNATURE, state_volume, until
+from tests.image.test_clamav import SIGNATURE, state_volume
 
 ANNA = f"anna@{DOMAIN}"
 IMPATIENT = '[health]\ninterval = "1s"\ntimeout = "500ms"\nfailures = 2\n'
@@ -50,11 +50,11 @@ def test_amavis_at_long_messages_is_busy(full: Server) -> None:
     with full.smtp(465, login=ANNA) as smtp:
         for number in range(LETTERS):
             smtp.sendmail(ANNA, [ANNA], long_letter(f"long {number}").as_bytes())
-    until(full, "dmsctl events | grep -q 'amavis: .* → busy'")
+    full.until("dmsctl events | grep -q 'amavis: .* → busy'")
     assert full.run("dmsctl", "health").code == 0
     assert full.json("dmsctl", "status", "--json")["state"] == "ready"
-    until(full, "[ $(postqueue -j | wc -l) = 0 ]")
-    until(full, 'dmsctl status amavis --json | grep -q \'"state": "ready"\'')
+    full.until("[ $(postqueue -j | wc -l) = 0 ]")
+    full.until('dmsctl status amavis --json | grep -q \'"state": "ready"\'')
     service = full.services()["amavis"]
     assert (service["pid"], service["restarts"]) == (pid, 0)
     assert full.receive(ANNA, f"long {LETTERS - 1}")["X-Virus-Scanned"] == "Yes"
@@ -69,9 +69,9 @@ def test_one_that_is_suspended_amid_its_work_is_replaced(full: Server) -> None:
     with full.smtp(465, login=ANNA) as smtp:
         for number in range(LETTERS):
             smtp.sendmail(ANNA, [ANNA], long_letter(f"suspended {number}").as_bytes())
-    until(full, f"[ $(dmsctl events | grep -c '→ busy') -gt {busy} ]")
+    full.until(f"[ $(dmsctl events | grep -c '→ busy') -gt {busy} ]")
     full.checked("kill", "-STOP", str(before["pid"]))
-    until(full, f"dmsctl status amavis --json | grep -q '\"restarts\": {before['restarts'] + 1},'")
+    full.until(f"dmsctl status amavis --json | grep -q '\"restarts\": {before['restarts'] + 1},'")
     assert full.services()["amavis"]["last_exit"]["cause"] == "probe-failed"
 
 
@@ -83,7 +83,7 @@ def test_clamd_with_all_threads_scanning_is_not_restarted(full: Server) -> None:
         scan.start()
     for scan in scans:
         scan.join()
-    until(full, 'dmsctl status clamav --json | grep -q \'"state": "ready"\'')
+    full.until('dmsctl status clamav --json | grep -q \'"state": "ready"\'')
     service = full.services()["clamav"]
     assert (service["pid"], service["restarts"]) == (pid, 0)
 
@@ -136,7 +136,7 @@ def test_one_with_more_clients_than_it_serves(crowded: Server, name: str, load: 
     before = crowded.services()[name]
     crowded.run("tee", "/tmp/long.eml", stdin=long_letter("long").as_string())
     crowded.checked(*load)
-    until(crowded, f'dmsctl status {name} --json | grep -q \'"state": "ready"\'')
+    crowded.until(f'dmsctl status {name} --json | grep -q \'"state": "ready"\'')
     after = crowded.services()[name]
     assert (after["pid"], after["restarts"]) == (before["pid"], before["restarts"])
 
@@ -145,7 +145,7 @@ def test_postfix_with_all_its_processes_taken(crowded: Server) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(11):
             stack.enter_context(socket.create_connection((crowded.address, 587)))
-        until(crowded, "[ $(pgrep -c smtpd) -ge 10 ]")
+        crowded.until("[ $(pgrep -c smtpd) -ge 10 ]")
         seen = crowded.run("timeout", "5", "dmsctl", "events", "--follow", "--lines", "0").output
     assert "postfix" not in seen  # in the time of five probes
     assert crowded.services()["postfix"]["state"] == "ready"

@@ -32,11 +32,6 @@ def send_text(server: Server, subject: str, text: str) -> None:
         smtp.sendmail(ANNA, [ANNA], message.as_bytes())
 
 
-def until(server: Server, condition: str) -> None:
-    """Wait until a shell condition holds inside."""
-    server.checked("timeout", "60", "bash", "-c", f"until {condition}; do sleep 0.1; done")
-
-
 @pytest.fixture(scope="module")
 def scanner(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("clamav")
@@ -86,13 +81,13 @@ def test_without_clamd_mail_waits_and_then_arrives_scanned(scanner: Server) -> N
     scanner.checked("dmsctl", "stop", "clamav")
     send_text(scanner, "late", "Hello\n")
     send_text(scanner, "late and infected", EICAR + "\n")
-    until(scanner, f"[ $({QUEUED.replace('-q', '-c')}) = 2 ]")
+    scanner.until(f"[ $({QUEUED.replace('-q', '-c')}) = 2 ]")
     with scanner.imap(ANNA) as imap:
         imap.select("INBOX")
         assert imap.search(None, "SUBJECT", "late")[1] == [b""]
     scanner.checked("dmsctl", "start", "clamav")
     assert scanner.receive(ANNA, "late")["Subject"] == "late"
-    until(scanner, "postqueue -j | wc -l | grep -qx 0")
+    scanner.until("postqueue -j | wc -l | grep -qx 0")
     with scanner.imap(ANNA) as imap:
         imap.select("INBOX")
         assert imap.search(None, "SUBJECT", '"late and infected"')[1] == [b""]
@@ -104,7 +99,7 @@ def test_new_signatures_are_loaded_without_a_gap(scanner: Server) -> None:
     line = f"Own.Word:0:*:{word.encode().hex()}"
     scanner.checked("sh", "-c", f"echo '{line}' > /tmp/own.ndb && mv /tmp/own.ndb /var/lib/clamav/own.ndb")
     scanner.checked("dmsctl", "reload", "clamav")
-    until(scanner, "grep -q 'Database correctly reloaded' /var/log/mail/clamav.log")
+    scanner.until("grep -q 'Database correctly reloaded' /var/log/mail/clamav.log")
     send_text(scanner, "disliked", f"{word}\n")
     scanner.wait_for_log("Blocked INFECTED (Own.Word")
     assert scanner.services()["clamav"]["pid"] == before["pid"]
@@ -117,7 +112,7 @@ def test_without_signatures_clamd_waits_and_nothing_passes(start: Start, tmp_pat
     assert "no signature database" in clamav["detail"]
     assert server.json("dmsctl", "status", "--json")["state"] == "degraded"
     send_text(server, "patient", "Hello\n")
-    until(server, QUEUED)
+    server.until(QUEUED)
     (tmp_path / "state" / "lib-clamav" / "test.ndb").write_text(SIGNATURE)
     assert server.receive(ANNA, "patient")["X-Virus-Scanned"] == "Yes"
     assert server.services()["clamav"]["state"] == "ready"
@@ -131,7 +126,7 @@ def test_too_little_memory_is_told_and_harms_only_clamd(start: Start, tmp_path: 
         file.writelines(lines)
     server = start(environment={"ENABLE_CLAMAV": "1"}, options=[*options, "--memory=400m", "--memory-swap=400m"])
     server.wait_for_log("ClamAV needs about ")
-    until(server, "dmsctl status clamav --json | grep -q oom-killed")
+    server.until("dmsctl status clamav --json | grep -q oom-killed")
     services = server.services()
     assert services["clamav"]["restarts"] >= 1
     assert [services[name]["restarts"] for name in ("postfix", "dovecot", "amavis")] == [0, 0, 0]

@@ -1,5 +1,6 @@
 """What a user's environment and config volume do at boot, and how mistakes in them are told."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -105,7 +106,7 @@ def test_a_server_without_accounts_waits_for_the_first(start: Start) -> None:
     server = start({})
     log = server.wait_for_log("no mail account")
     assert " WARN " in log.splitlines()[-1]
-    assert "120 s" in log.splitlines()[-1]
+    assert re.search(r"add one within 1[012]\d s", log.splitlines()[-1])
     server.checked("setup", "email", "add", ANNA, "correct horse")
     server.wait_until_up()
     server.send(ANNA, "first", port=587, login=ANNA)
@@ -120,11 +121,20 @@ def test_smtp_only_needs_no_account_and_no_dovecot(start: Start) -> None:
     assert "90-quota.conf.disab\n" in server.checked("ls", "/etc/dovecot/conf.d")
 
 
-def test_ten_thousand_accounts_boot_nearly_as_fast_as_one(start: Start, open_server: Server, tmp_path: Path) -> None:
+def boot_processor_seconds(server: Server) -> float:
+    """Return what PID 1 and those of its children that have ended used (proc_pid_stat(5)): rendering, above all."""
+    fields = server.checked("cat", "/proc/1/stat").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / int(server.checked("getconf", "CLK_TCK"))
+
+
+def test_ten_thousand_accounts_boot_nearly_as_fast_as_one(start: Start, tmp_path: Path) -> None:
+    """As processor time, which others on the machine do not lengthen."""
+    one = start().wait_until_up()
     files = {"postfix-accounts.cf": "".join(account(f"user{number}@{DOMAIN}") for number in range(10_000))}
     (tmp_path / "mail").mkdir()
     many = start(files, options=["--volume", f"{tmp_path / 'mail'}:/var/mail"]).wait_until_up()
-    assert many.boot_seconds < open_server.boot_seconds + 2
+    used, used_by_one = boot_processor_seconds(many), boot_processor_seconds(one)
+    assert used < 3 * used_by_one, (used, used_by_one)
     user = f"user9999@{DOMAIN}"
     many.send(user, "one of many", port=587, login=user)
     assert many.receive(user, "one of many")["From"] == user

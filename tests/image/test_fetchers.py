@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from tests.image.harness import DOMAIN, PASSWORD, Containers, Server, account
+from tests.image.harness import DOMAIN, PASSWORD, PATIENCE_SECONDS, Containers, Server, account
 from tests.image.peers import peer
 
 ANNA, BOB, CARLA, DORA = USERS = tuple(f"{name}@{DOMAIN}" for name in ("anna", "bob", "carla", "dora"))
@@ -229,7 +229,8 @@ def test_a_stop_ends_a_getmail_that_waits_for_a_server(containers: Containers, t
         server = containers.start(content, tmp_path, environment={**QUICK, "ENABLE_GETMAIL": "1"})
         try:
             server.wait_until_up()
-            assert host.run("timeout", "30", "sh", "-c", "until [ -e /accepted ]; do sleep 0.1; done").code == 0
+            wait = "until [ -e /accepted ]; do sleep 0.1; done"
+            assert host.run("timeout", str(PATIENCE_SECONDS), "sh", "-c", wait).code == 0
             assert server.run("pgrep", "-f", "getmail --getmaildir").code == 0
             server.checked("dmsctl", "stop", "getmail")
             assert server.run("pgrep", "-f", "getmail").code == 1

@@ -70,7 +70,7 @@ def test_amavis_is_reached_whatever_main_cf_says_and_every_copy_comes_once(hops:
     submit(hops, ALIAS, letter(ALIAS, "through amavis", ANNA).as_bytes())
     for user in (BOB, ANNA, COPIES):
         hops.receive(user, "through amavis")
-    hops.checked("timeout", "60", "bash", "-c", 'until [ -z "$(postqueue -j)" ]; do sleep 0.1; done')
+    hops.until('[ -z "$(postqueue -j)" ]')
     assert {user: count(hops, user, "through amavis") for user in (BOB, ANNA, COPIES)} == {BOB: 1, ANNA: 1, COPIES: 1}
     assert "Passed " in hops.mail_log()
 
@@ -148,7 +148,7 @@ def test_what_strangers_wrote_is_forwarded_as_it_came(start: Start) -> None:
     message["Received"] = "from a (localhost [127.0.0.1]) by mail.stranger.test (Postfix) with ESMTPSA id 1"
     with server.smtp() as smtp:
         smtp.sendmail("", [ALIAS], message.as_bytes())
-    server.checked("timeout", "60", "bash", "-c", "until grep -q 'to be forwarded' /tmp/sink.*; do sleep 0.1; done")
+    server.until("grep -q 'to be forwarded' /tmp/sink.*")
     found = " ".join(server.checked("sh", "-c", "cat /tmp/sink.*").split())
     for name, value in theirs.items():
         assert f"{name}: {value}" in found

@@ -9,7 +9,7 @@ import pytest
 
 from tests.image.harness import DOMAIN, Containers, Server, account, letter
 from tests.image.peers import Peer, names
-from tests.image.test_clamav import EICAR, SIGNATURE, state_volume, until
+from tests.image.test_clamav import EICAR, SIGNATURE, state_volume
 
 ANNA = f"anna@{DOMAIN}"
 OUTSIDE, FRIENDLY, FORGING = "rita@outside.test", "192.0.2.9", "192.0.2.66"
@@ -104,7 +104,7 @@ def submit_both(server: Server, case: str) -> None:
     """Submit a harmless message and a virus, which both have to wait."""
     submit(server, f"harmless {case}")
     submit(server, f"infected {case}", f"{EICAR}\n")
-    until(server, "[ $(postqueue -j | wc -l) = 2 ]")
+    server.until("[ $(postqueue -j | wc -l) = 2 ]")
     assert not found(server, f"harmless {case}")
 
 
@@ -114,7 +114,7 @@ def expect_judged(server: Server, case: str) -> None:
     assert message["X-Spam-Status"]
     assert message["X-Virus-Scanned"] == "Yes"
     assert f"d={DOMAIN};" in message["DKIM-Signature"]
-    until(server, "[ $(postqueue -j | wc -l) = 0 ]")
+    server.until("[ $(postqueue -j | wc -l) = 0 ]")
     assert not found(server, f"infected {case}")
 
 

@@ -1,7 +1,6 @@
 """Boot, restart, crash and end of a container, and the commands that run without a server."""
 
 import re
-import time
 
 import pytest
 
@@ -108,8 +107,9 @@ def test_the_health_check_says_yes_and_nothing_else(server: Server) -> None:
 
 def test_stopping_is_quick_and_ends_with_0(start: Start) -> None:
     server = start().wait_until_up()
-    assert server.stop() < 4
+    server.stop()
     assert server.exit_code() == 0
+    assert "SIGKILL" not in server.log()  # every service ended by itself, within its grace
 
 
 def test_interrupting_ends_with_0(start: Start, containers: Containers) -> None:
@@ -119,15 +119,13 @@ def test_interrupting_ends_with_0(start: Start, containers: Containers) -> None:
 
 
 def test_a_second_signal_shortens_the_stop(start: Start, containers: Containers) -> None:
-    stubborn = """command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 60; done"]\n[stop]\ngrace = "50s"\n"""
+    stubborn = """command = ["/bin/sh", "-c", "trap '' TERM; while :; do sleep 60; done"]\n[stop]\ngrace = "5000s"\n"""
     files = {"postfix-accounts.cf": account(ANNA), "services/stubborn.toml": stubborn}
     server = start(files).wait_until_up()
-    began = time.monotonic()
     containers.checked("kill", "--signal=TERM", server.name)
     server.wait_for_log("stopping")
     containers.checked("kill", "--signal=TERM", server.name)
     assert server.wait_for_end() == 0
-    assert time.monotonic() - began < 25
     assert "told to stop a second time" in server.log()
 
 

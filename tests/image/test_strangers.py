@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.image.harness import DOMAIN, Containers, Server, account
-from tests.image.test_clamav import until
 
 TAKEN = """
 description = "A milter of the user's at a port that is taken"
@@ -61,9 +60,9 @@ def test_a_port_that_somebody_had_before_makes_nobody_ready(server: Server) -> N
     server.checked("dmsctl", "stop", "opendmarc")
     stranger = "import socket, time; s = socket.create_server(('127.0.0.1', 8893)); time.sleep(1000)"
     server.checked("sh", "-c", f'setpriv --reuid opendmarc --clear-groups python3 -c "{stranger}" > /dev/null 2>&1 &')
-    until(server, "grep -q 0100007F:22BD /proc/net/tcp")
+    server.until("grep -q 0100007F:22BD /proc/net/tcp")
     server.checked("dmsctl", "start", "--no-wait", "opendmarc")
-    until(server, "dmsctl status opendmarc | grep -q backoff")
+    server.until("dmsctl status opendmarc | grep -q backoff")
     server.checked("pkill", "-f", "create_server")  # of this container only
     assert "start" in (said := server.checked("dmsctl", "plan"))
     assert "opendmarc" in said

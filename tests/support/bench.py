@@ -33,7 +33,7 @@ class Bench:
 
     async def until(self, name: str, *states: State, and_: Callable[[], bool] = lambda: True) -> None:
         unit = self.supervisor.unit(name)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             while unit.state not in states or not and_():
                 await unit.changed.wait()
 

@@ -25,7 +25,7 @@ from dmsinit.supervisor.states import ANSWERING, RUNNING, TRANSITIONS
 from dmsinit.supervisor.unit import Unit
 from tests.support.bench import Bench, become_subreaper, running
 
-SETTLE_SECONDS = 30
+SETTLE_SECONDS = 100
 
 ANSWERER = """
 import os, signal, socket, sys

@@ -23,7 +23,7 @@ async def appears(path: Path) -> None:
     watches, failure = add(instance, [str(path.parent)])
     watcher.adopt(watches, complete=not failure)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             while not path.exists():
                 await watcher.changed()
     finally:
@@ -36,7 +36,7 @@ async def test_waits_for_a_file_and_says_why(bench: Bench, tmp_path: Path) -> No
     await bench.until("server", State.READY)
     status = bench.supervisor.status("scanner")
     assert (status.state, status.detail, status.waiting_for) == (State.WAITING, "no signatures yet", [])
-    await asyncio.wait_for(bench.supervisor.whole.until_settled(), 10)
+    await asyncio.wait_for(bench.supervisor.whole.until_settled(), 100)
     assert [unit.name for unit in bench.supervisor.whole.missing()] == ["scanner"]
 
     (tmp_path / "unrelated").touch()

@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,9 +88,7 @@ async def test_any_listener_where_that_is_meant(bench: Bench) -> None:
 
 async def test_a_unix_socket_of_somebody_else(bench: Bench, tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
-    with closing(socket.socket(socket.AF_UNIX)) as other:
-        other.bind(path)
-        other.listen()
+    async with await asyncio.start_unix_server(lambda _reader, writer: writer.close(), path):
         probe = Probe(kind="unix", address=f"unix:{path}", timeout_seconds=1)
         await bench.run(shell("daemon", "exec sleep 1000", ready=Readiness(probe=probe, timeout_seconds=0.7)))
         with pytest.raises(OperationFailed, match=rf"pid {os.getpid()}\), which is none of its processes"):

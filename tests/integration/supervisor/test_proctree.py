@@ -27,7 +27,7 @@ async def start(children: Children, script: str, count: int) -> Child:
     os.close(writing)
     ready = asyncio.Event()
     asyncio.get_running_loop().add_reader(reading, ready.set)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while count:
             await ready.wait()
             ready.clear()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dmsinit.base.dispositions import would_kill
-from dmsinit.plan import Change, Plan, Probe, Readiness, Reload, Service
+from dmsinit.plan import Change, Plan, Probe, Readiness, Reload, Service, Stop
 from dmsinit.supervisor import OperationFailed, Reason, State
 from dmsinit.supervisor.proctree import children_of
 from tests.support.bench import Bench
@@ -95,6 +95,8 @@ async def test_who_comes_while_one_is_under_way_shares_the_next(bench: Bench, tm
 async def test_a_signal_waits_for_a_process_that_expects_it(bench: Bench, tmp_path: Path) -> None:
     await bench.run(daemon(tmp_path))
     await bench.until("daemon", State.READY)
+    while would_kill(bench.pid("daemon"), signal.SIGHUP):  # its child answers before it has a handler
+        await bench.turn()
     os.kill(bench.pid("daemon"), signal.SIGHUP)  # by somebody else: it executes itself anew
     while not would_kill(bench.pid("daemon"), signal.SIGHUP):
         await bench.turn()
@@ -157,11 +159,11 @@ async def test_one_that_does_not_come_up_either_is_a_failure(bench: Bench, tmp_p
 
 
 async def test_a_stop_that_is_lost_in_an_exec_is_sent_again(bench: Bench, tmp_path: Path) -> None:
-    await bench.run(daemon(tmp_path, seconds=1000))
+    await bench.run(daemon(tmp_path, seconds=1000, stop=Stop(grace_seconds=1000)))
     await bench.until("daemon", State.READY)
     reloading = asyncio.create_task(bench.supervisor.operate("daemon", "reload", wait=True))
     await bench.until("daemon", State.RELOADING)
-    async with asyncio.timeout(5):  # far below its grace
+    async with asyncio.timeout(100):  # far below its grace
         await bench.supervisor.operate("daemon", "stop", wait=True)
     with pytest.raises(OperationFailed, match="ended meanwhile"):
         await reloading

@@ -30,7 +30,7 @@ async def until_gone(pid: int) -> None:
         return
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(pidfd, ended.set)
-    await asyncio.wait_for(ended.wait(), 10)
+    await asyncio.wait_for(ended.wait(), 100)
     asyncio.get_running_loop().remove_reader(pidfd)
     os.close(pidfd)
 
@@ -43,16 +43,16 @@ async def test_a_stop_command_that_hangs_costs_no_more_than_the_grace(bench: Ben
     await bench.run(shell("daemon", "trap '' TERM; sleep 1000", stop=Stop(command=hanging, grace_seconds=0.5)))
     await bench.until("daemon", State.READY)
     pid = bench.pid("daemon")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await bench.supervisor.operate("daemon", "stop", wait=True)
     assert gone(pid)
     await until_gone(int((tmp_path / "pid").read_text()))
 
 
 async def test_a_stop_command_that_does_not_work_is_followed_by_the_signal(bench: Bench) -> None:
-    await bench.run(shell("daemon", "exec sleep 1000", stop=Stop(command=("false",), grace_seconds=60)))
+    await bench.run(shell("daemon", "exec sleep 1000", stop=Stop(command=("false",), grace_seconds=1000)))
     await bench.until("daemon", State.READY)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await bench.supervisor.operate("daemon", "stop", wait=True)
 
 
@@ -106,7 +106,7 @@ async def test_a_service_that_forks_while_it_is_killed(bench: Bench, tmp_path: P
     await bench.run(Service(name="hydra", command=command, stop=Stop(grace_seconds=0.2)))
     await bench.until("hydra", State.READY)
     session = bench.pid("hydra")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         while not forks.exists():
             await bench.turn()
         await bench.supervisor.operate("hydra", "stop", wait=True)
@@ -129,17 +129,17 @@ async def test_a_service_that_makes_zombies(bench: Bench, children: Children, tm
     await bench.run(Service(name="careless", command=command, ready=there(tmp_path / "made")))
     await bench.until("careless", State.READY)
     assert len(bench.supervisor.members("careless")) == 1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await bench.supervisor.operate("careless", "stop", wait=True)
         while children.orphans_reaped < 200:
             await children.spawn(["true"], env={"PATH": os.environ["PATH"]}).wait()
 
 
 async def test_a_suspended_process_takes_notice_of_its_end(bench: Bench) -> None:
-    await bench.run(shell("daemon", "exec sleep 1000", stop=Stop(grace_seconds=60)))
+    await bench.run(shell("daemon", "exec sleep 1000", stop=Stop(grace_seconds=1000)))
     await bench.until("daemon", State.READY)
     os.kill(bench.pid("daemon"), signal.SIGSTOP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         await bench.supervisor.operate("daemon", "stop", wait=True)
 
 
@@ -177,7 +177,7 @@ async def test_without_descriptors_a_service_can_be_stopped(bench: Bench) -> Non
     await bench.until("daemon", State.READY)
     pid = bench.pid("daemon")
     with no_descriptors():
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(100):
             await bench.supervisor.operate("daemon", "stop", wait=True)
     assert gone(pid)
     assert bench.supervisor.members("daemon") == []
@@ -197,7 +197,7 @@ async def test_our_own_shortage_is_no_fault_of_a_service(bench: Bench, free_port
     pid, asked = bench.pid("well"), bench.supervisor.unit("well").answers.last_seconds
     with no_descriptors():
         await asyncio.sleep(0.2)  # ten intervals in which a failure would count at once
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(100):
         while bench.supervisor.unit("well").answers.last_seconds == asked:
             await bench.turn()
     assert bench.pid("well") == pid
@@ -219,7 +219,7 @@ async def test_a_full_disk_stops_no_service(small_disk: Path, bench: Bench) -> N
     script = f"yes 'a line that fills the disk' | head -n 8000; echo full; read x < {fifo}; echo again; sleep 1000"
     await bench.run(shell("talker", script), shell("other", "exec sleep 1000", restart=SOON))
     lines = bench.supervisor.unit("talker").tree.output.follow(0)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(100):
         async for line in lines:
             if line == "full":
                 break
