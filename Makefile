@@ -2,10 +2,14 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help up down image shell logs test lint fmt unit integration image-test docs bench-boot bench-mail bench-render bench-setup bench-supervisor
+.PHONY: help up down image shell logs test test-stress lint fmt unit integration image-test docs bench-boot bench-mail bench-render bench-setup bench-supervisor
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Most image tests wait for daemons and use no processor.
+WORKERS ?= 6
+N ?= 20
+SHELL_SCRIPTS = $$(grep -rlIE --exclude='*.j2' '^\#!.*[/ ](ba|da)?sh( |$$)' .ci bin libexec templates tools)
 say = @printf '\n== %s\n' "$(1)"
 
 help: ## list these commands
@@ -41,14 +45,21 @@ test: ## everything: lint, unit, integration and image tests; at the end how man
 	@$(MAKE) --no-print-directory lint
 	@tools/engine image
 	$(call say,all tests)
-	@$(PY) -m pytest -q --durations=10 tests </dev/null
+	@$(PY) -m pytest -q --durations=10 -n $(WORKERS) tests </dev/null
 
-lint: $(READY) ## ruff, mypy --strict and shellcheck
+test-stress: ## integration and image tests, N=20 times on a busy machine, until one fails
+	@tools/host python tests
+	@$(MAKE) --no-print-directory $(READY)
+	@tools/engine image
+	@$(PY) tools/stress.py $(N) -n $(WORKERS) tests/integration tests/image
+
+lint: $(READY) ## ruff, mypy --strict, code that nothing uses, shellcheck
 	$(call say,lint)
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@MYPYPATH=tools $(VENV)/bin/mypy dmsinit tests tools
-	@$(VENV)/bin/shellcheck --severity=warning $$(grep -lE '^#!/bin/(ba)?sh' bin/* libexec/*)
+	@$(PY) tools/dead_code.py
+	@$(VENV)/bin/shellcheck --exclude=SC1091 $(SHELL_SCRIPTS)
 
 fmt: $(READY) ## correct format and imports
 	@$(VENV)/bin/ruff check --fix --quiet . || true

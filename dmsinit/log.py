@@ -7,7 +7,6 @@ not fit into the pipe at once is dropped and counted, and the count is told with
 import json
 import os
 import select
-import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -125,8 +124,3 @@ def from_environment(program: str) -> Log:
     """Return a log for a process whose environment holds LOG_LEVEL and LOG_FORMAT, wherever settings are not read."""
     json_lines = clean(os.environ.get("LOG_FORMAT", "")).text.lower() == "json"
     return Log(program, level=clean(os.environ.get("LOG_LEVEL", "info")).text.lower(), json_lines=json_lines)
-
-
-def complain(program: str, text: str) -> None:
-    """Write one error for a person on standard error; used by commands, which have no log."""
-    sys.stderr.write(f"{program}: {text}\n")

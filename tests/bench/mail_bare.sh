@@ -7,6 +7,7 @@ useradd --create-home bench
 echo example.test > /etc/mailname
 [ -e /etc/aliases ] || : > /etc/aliases
 postalias /etc/aliases
+# shellcheck disable=SC2016 # Postfix expands it
 postconf -e 'myhostname = mail.example.test' 'mydestination = $myhostname, example.test, localhost' \
     'mynetworks = 127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16' 'smtpd_tls_security_level = none' \
     'mailbox_transport = lmtp:unix:private/dovecot-lmtp'
