@@ -183,6 +183,12 @@ class Server:
         """Wait until a shell condition holds inside, where no event tells of it."""
         self.checked("timeout", str(PATIENCE_SECONDS), "bash", "-c", f"until {condition}; do sleep 0.1; done")
 
+    def until_restarted(self, service: str, restarts: int) -> None:
+        """Wait until a service is ready after so many restarts."""
+        status = f"dmsctl status {service} --json"
+        counted, ready = f'"restarts": *{restarts}\\b', '"state": *"ready"'
+        self.until(f"{status} | grep -q '{counted}' && {status} | grep -q '{ready}'")
+
     def wait_for_log(self, text: str, count: int = 1) -> str:
         """Return the log up to the line that is the `count`th with `text`; fail when the container ends first."""
         lines: list[str] = []
@@ -210,6 +216,11 @@ class Server:
     def wait_for_end(self) -> int:
         """Wait until the container ends by itself and return its exit code."""
         return int(self.containers.checked("wait", self.name).split()[-1])
+
+    def kill(self) -> None:
+        """Kill all its processes, and return when they are gone: until then a start would do nothing."""
+        self.containers.checked("kill", "--signal=KILL", self.name)
+        self.wait_for_end()
 
     def exit_code(self) -> int:
         return int(self.containers.checked("inspect", "--format", "{{.State.ExitCode}}", self.name))

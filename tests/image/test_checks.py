@@ -354,12 +354,11 @@ def test_bans_that_the_kernel_has_lost_are_set_again_and_told(guarded: Server) -
     guarded.checked("fail2ban-client", "set", "custom", "banip", "192.0.2.20")
     guarded.checked("fail2ban-client", "set", "postfix", "banip", "192.0.2.21")
     held = "[ $(nft list ruleset 2> /dev/null | grep -c -e 192.0.2.20 -e 192.0.2.21) = 2 ]"
-    guarded.checked("timeout", "60", "bash", "-c", f"until {held}; do sleep 0.1; done")
+    guarded.until(held)
     guarded.checked("nft", "flush", "ruleset")
-    guarded.checked("timeout", "60", "bash", "-c", f"until {held}; do sleep 0.1; done")
+    guarded.until(held)
     guarded.wait_for_log("its check (python3) found something wrong; last error: error: the kernel had lost")
-    restored = "until dmsctl metrics | grep -q 'dms_bans_restored_total [2-9]'; do sleep 0.2; done"
-    guarded.checked("timeout", "60", "bash", "-c", restored)
+    guarded.until("dmsctl metrics | grep -q 'dms_bans_restored_total [2-9]'")
     assert "in force" in guarded.run("dmsctl", "doctor").output
 
 

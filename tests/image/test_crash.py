@@ -78,7 +78,7 @@ def test_a_boot_after_a_render_that_was_killed(start: Start, step: int) -> None:
     (server.config / "postfix-main.cf").write_text("max_idle = 77s\n")
     (server.config / "postfix-virtual.cf").write_text(f"alias-0@{DOMAIN} anna@{DOMAIN}\n")
     assert int(server.checked("python3", "-c", STOP_AT, str(step), "--apply")) != 0
-    server.containers.checked("kill", "--signal=KILL", server.name)  # PID 1 with it
+    server.kill()  # PID 1 with it
     server.containers.checked("start", server.name)
     server.wait_until_up(2)
     assert in_force(server, 0) == ("77s", f"anna@{DOMAIN}")
@@ -90,7 +90,7 @@ def test_pid_1_is_killed_during_an_apply(start: Start) -> None:
     for number in range(4):
         with (server.config / "postfix-accounts.cf").open("a") as file:
             file.write(account(f"user-{number}@{DOMAIN}"))
-        server.containers.checked("kill", "--signal=KILL", server.name)
+        server.kill()
         server.containers.checked("start", server.name)
         server.wait_until_up(number + 2)
         assert f"user-{number}@{DOMAIN}:" in server.checked("cat", "/etc/dovecot/userdb")

@@ -142,9 +142,8 @@ def test_what_fetchmail_cannot_read_changes_nothing(server: Server) -> None:
 def test_a_killed_fetchmail_is_back_and_a_reload_wakes_it(server: Server) -> None:
     before = server.services()["fetchmail"]
     server.checked("kill", "-KILL", str(before["pid"]))
-    server.checked("dmsctl", "start", "fetchmail")
+    server.until_restarted("fetchmail", before["restarts"] + 1)
     after = server.services()["fetchmail"]
-    assert after["restarts"] == before["restarts"] + 1
     server.checked("dmsctl", "reload", "fetchmail")
     assert server.pids()["fetchmail"] == after["pid"]
 

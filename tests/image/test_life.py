@@ -151,7 +151,7 @@ def test_a_restarted_container_keeps_mail_and_works(start: Start) -> None:
 
 def test_a_killed_container_starts_again(start: Start, containers: Containers) -> None:
     server = start().wait_until_up()
-    containers.checked("kill", "--signal=KILL", server.name)
+    server.kill()
     server.restart()
     server.wait_until_up(count=2)
     server.send(ANNA, "after the kill", port=587, login=ANNA)
@@ -179,13 +179,8 @@ def test_state_moves_to_the_volume_and_back_into_a_new_container(
 def test_a_killed_service_comes_back(crash_server: Server, service: str) -> None:
     before = crash_server.services()[service]
     crash_server.checked("kill", "-KILL", str(before["pid"]))
-    crash_server.checked(
-        "timeout",
-        "30",
-        "bash",
-        "-c",
-        f"until dmsctl status {service} --json | grep -q '\"restarts\": *[1-9]' && dmsctl health; do :; done",
-    )
+    crash_server.until_restarted(service, before["restarts"] + 1)
+    crash_server.until("dmsctl health")
     after = crash_server.services()[service]
     assert after["state"] == "ready"
     assert after["pid"] != before["pid"]

@@ -56,13 +56,7 @@ def test_an_alias_leads_to_its_accounts(server: Server, address: str, readers: l
 
 def test_an_alias_to_dev_null_discards(server: Server) -> None:
     server.send(f"bin@{DOMAIN}", "discarded", port=587, login=ANNA)
-    server.checked(
-        "timeout",
-        "30",
-        "bash",
-        "-c",
-        "tail -n +1 -F /var/log/mail/mail.log | grep -q -m1 'to=<devnull@.*delivered to file: /dev/null'",
-    )
+    server.wait_for_line("/var/log/mail/mail.log", "to=<devnull@.*delivered to file: /dev/null")
 
 
 @pytest.mark.parametrize("port", [587, 465])
