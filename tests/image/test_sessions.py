@@ -12,7 +12,6 @@ import pytest
 
 from tests.image.conftest import Start
 from tests.image.harness import DOMAIN, PATIENCE_SECONDS, Server, untrusting
-from tests.image.test_clamav import until
 
 PASSWORD: Final = "x"
 ACCOUNTS: Final = 10
@@ -208,7 +207,7 @@ def test_with_all_processes_taken_dovecot_is_busy_and_sessions_go_on(start: Star
     for number, client in enumerate(clients):
         cleanup.callback(client.close)
         client.tell(f"LOGIN slow{number}@{DOMAIN} {PASSWORD}")
-    until(server, "dmsctl events | grep -q 'dovecot: .* → busy'")
+    server.until("dmsctl events | grep -q 'dovecot: .* → busy'")
     assert {session.ask("NOOP")[:2] for session in sessions} == {"OK"}
     assert server.run("dmsctl", "health").code == 0
     while server.services()["dovecot"]["state"] != "ready":
@@ -245,12 +244,12 @@ def test_with_all_deliveries_taken_mail_waits_and_dovecot_is_ready(start: Start)
     server.checked(
         "bash", "-c", "(sleep infinity | python3 /tmp/hold.py 4) > /tmp/hold.log 2>&1 & echo $! > /tmp/hold.pid"
     )
-    until(server, "test -e /tmp/held")
+    server.until("test -e /tmp/held")
     server.send(user(1), "waiting")
     seen = server.run("timeout", "5", "dmsctl", "events", "--follow", "--lines", "0").output
     assert "dovecot" not in seen  # in the time of five probes
     assert server.run("grep", "-rq", "Subject: waiting", "/var/mail").code == 1
     server.checked("pkill", "-f", "/tmp/hold.py")  # of this container only
-    until(server, "postqueue -f; grep -rq 'Subject: waiting' /var/mail")
+    server.until("postqueue -f; grep -rq 'Subject: waiting' /var/mail")
     assert server.services()["dovecot"]["state"] == "ready"
     assert unchanged(server, before)
