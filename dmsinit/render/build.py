@@ -21,7 +21,7 @@ FINGERPRINT: Final = f"{DIRECTORY}/in-use.sha256"
 def build(inputs: Inputs, templates: Templates, facts: Facts, root: Root) -> tuple[Stage, Findings]:
     """Return everything that is to be installed; ProblemsFound when a template cannot be rendered."""
     stage = Stage()
-    problems = _templates(stage, inputs, templates, root)
+    problems = _templates(stage, inputs, templates, facts, root)
     if problems:
         raise ProblemsFound(problems)
     _generated(stage, inputs, root)
@@ -31,7 +31,7 @@ def build(inputs: Inputs, templates: Templates, facts: Facts, root: Root) -> tup
     return stage, findings
 
 
-def _templates(stage: Stage, inputs: Inputs, templates: Templates, root: Root) -> list[Problem]:
+def _templates(stage: Stage, inputs: Inputs, templates: Templates, facts: Facts, root: Root) -> list[Problem]:
     entries = manifest.read(root)
     variables = inputs.context()
     problems: list[Problem] = []
@@ -43,7 +43,7 @@ def _templates(stage: Stage, inputs: Inputs, templates: Templates, root: Root) -
         path = "/" + name.removesuffix(SUFFIX)
         entry = entries.of(path)
         try:
-            if not manifest.holds(entry, expand):
+            if not manifest.holds(entry, facts.enabled, expand):
                 continue
             content = templates.render(name) if name.endswith(SUFFIX) else templates.read(name)
         except ProblemsFound as found:
@@ -52,7 +52,7 @@ def _templates(stage: Stage, inputs: Inputs, templates: Templates, root: Root) -
         mode = entry.mode if entry.mode is not None else templates.mode(name)
         stage.add(path, content, owner=entry.owner, group=entry.group, mode=mode)
     for path, entry in entries.directories():
-        if manifest.holds(entry, expand):
+        if manifest.holds(entry, facts.enabled, expand):
             stage.add_directory(path, owner=entry.owner, group=entry.group, mode=entry.mode or 0o755)
     return problems
 

@@ -1,12 +1,14 @@
-"""templates/manifest.toml: owner, group, mode and condition of what is not root:root 0644 and unconditional.
+"""templates/manifest.toml: owner, group, mode and conditions of what is not root:root 0644 and unconditional.
 
     ["/etc/dovecot/userdb"]
     owner = "dovecot"
     group = "dovecot"
     mode = "0640"
-    when = "{{ not settings.smtp_only }}"
+    service = "dovecot"
+    when = "{{ settings.enable_quotas }}"
 
-A path that ends with `/` is a directory that has to exist; `*` in a path stands for anything.
+It is made while `service` is enabled (with `without`: while that one is not), and `when` holds. A path
+that ends with `/` is a directory that has to exist; `*` in a path stands for anything.
 """
 
 import fnmatch
@@ -19,7 +21,7 @@ from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render.paths import TEMPLATES, Root
 
 NAME: Final = f"{TEMPLATES}/manifest.toml"
-_KEYS: Final = {"owner", "group", "mode", "when"}
+_KEYS: Final = {"owner", "group", "mode", "service", "without", "when"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Entry:
     owner: str = "root"
     group: str = "root"
     mode: int | None = None
+    service: str = ""
+    without: str = ""
     when: str = ""
 
 
@@ -54,8 +58,10 @@ class Manifest:
         return sorted({entry.when for entry in self._entries.values() if entry.when})
 
 
-def holds(entry: Entry, expand: Callable[[str], str]) -> bool:
-    """Return whether an entry's condition is true: no condition, or one that yields True, 1 or yes."""
+def holds(entry: Entry, enabled: Mapping[str, bool], expand: Callable[[str], str]) -> bool:
+    """Return whether an entry's conditions hold: `enabled` are the services; an expression yields True, 1 or yes."""
+    if (entry.service and not enabled.get(entry.service)) or (entry.without and enabled.get(entry.without)):
+        return False
     return not entry.when or truth(expand(entry.when))
 
 
@@ -90,4 +96,5 @@ def _entry(path: str, table: Any, problems: list[Problem]) -> Entry | None:
     except (TypeError, ValueError):
         problems.append(Problem(NAME, f"{path}: mode {mode!r} is not an octal number", 'write it as "0640"'))
         return None
-    return Entry(table.get("owner", "root"), table.get("group", "root"), number, table.get("when", ""))
+    texts = {key: value for key, value in table.items() if key != "mode"}
+    return Entry(mode=number, **texts)

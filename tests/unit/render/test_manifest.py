@@ -42,5 +42,13 @@ def test_no_toml(system: System) -> None:
 )
 def test_truth(text: str, expected: bool) -> None:
     assert truth(text) is expected
-    assert holds(Entry(when="{{ x }}"), lambda _: text) is expected
-    assert holds(Entry(), lambda _: "never asked")
+    assert holds(Entry(when="{{ x }}"), {}, lambda _: text) is expected
+    assert holds(Entry(), {}, lambda _: "never asked")
+
+
+def test_files_follow_their_service() -> None:
+    enabled = {"on": True, "off": False}
+    held = {name: holds(Entry(service=name), enabled, str) for name in ("on", "off", "unknown")}
+    assert held == {"on": True, "off": False, "unknown": False}
+    assert [holds(Entry(without=name), enabled, str) for name in ("on", "off")] == [False, True]
+    assert not holds(Entry(service="on", when="0"), enabled, str)

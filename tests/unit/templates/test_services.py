@@ -3,13 +3,14 @@
 import csv
 import os
 import re
+import tomllib
 
 import pytest
 
 from dmsinit.plan import start_order
 from dmsinit.render.owners import changes_of
 
-from .conftest import REPOSITORY, Render
+from .conftest import REPOSITORY, Render, System
 
 NAMES = {"cron", "dovecot", "mailserver", "opendkim", "opendmarc", "postfix", "rsyslog"}
 
@@ -118,3 +119,18 @@ def test_state_is_that_of_the_contract(render: Render) -> None:
     always = {path for path, condition in conditions.items() if condition == "always"} | {"/var/spool/postfix"}
     off = {row.path for row in render(**dict.fromkeys(on, "0"), SMTP_ONLY="1").state}
     assert off == always
+
+
+def test_the_manifest_names_services_that_exist(render: Render) -> None:
+    entries = tomllib.loads((REPOSITORY / "templates" / "manifest.toml").read_text()).values()
+    named = {entry[key] for entry in entries for key in ("service", "without") if key in entry}
+    assert named <= render().services.keys()
+
+
+def test_a_service_that_is_turned_off_takes_its_files_along(system: System) -> None:
+    system.volume("services/opendkim.toml", "enabled = false\n")
+    system.volume("services/fail2ban.toml", "enabled = true\n")
+    rendered = system.render()
+    assert "/etc/opendkim.conf" not in rendered.files
+    assert {"/etc/fail2ban/jail.d/docker-mailserver.local", "/etc/logrotate.d/fail2ban"} & rendered.files.keys()
+    assert "/var/lib/fail2ban" in {row.path for row in rendered.state}
