@@ -26,7 +26,7 @@ class Facts:
 
 
 def read(root: Root, templates: Templates, context: Mapping[str, Any], problems: list[Problem]) -> Facts:
-    """Return what the services say; what is wrong with them is added to `problems`."""
+    """Return what the services say; what is wrong with them is added to `problems`. Templates know it as `runs`."""
     found = Facts()
     variables = services.variables_of(context)
     for definition in services.definitions(root, problems):
@@ -45,4 +45,5 @@ def read(root: Root, templates: Templates, context: Mapping[str, Any], problems:
             if enabled:
                 logs = reader.tables("log", needed="path")
                 found.logs += [service_keys.log_file(name, values) for values in logs]
+    templates.know(runs=found.enabled)
     return found

@@ -90,6 +90,10 @@ class Templates:
         )
         self._environment.globals.update(context)
 
+    def know(self, **more: Any) -> None:
+        """Let templates see more names than those that there were at first."""
+        self._environment.globals.update(more)
+
     def names(self) -> list[str]:
         """Return the paths of all files below the directory, except the manifest and names that begin with a dot."""
         found = []

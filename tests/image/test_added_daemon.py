@@ -16,7 +16,8 @@ ANNA = f"anna@{DOMAIN}"
 FILES = Path(__file__).parent / "greeter"
 SHARE = "/usr/share/dmsinit"
 LOG = "/var/log/mail/greeter.log"
-MILTERS = "smtpd_milters = $dkim_milter $dmarc_milter inet:127.0.0.1:8899\n"
+MILTERS = "smtpd_milters = inet:127.0.0.1:8899\n"
+OFF = "enabled = false\n"
 
 
 def put(server: Server, name: str, place: str) -> None:
@@ -32,12 +33,13 @@ def greeted(containers: Containers, tmp_path_factory: pytest.TempPathFactory) ->
     """A server to which the daemon is added while it runs."""
     config, state = tmp_path_factory.mktemp("config"), tmp_path_factory.mktemp("state")
     server = containers.start(
-        {"postfix-accounts.cf": account(ANNA)}, config, options=["--volume", f"{state}:/var/mail-state"]
+        {"postfix-accounts.cf": account(ANNA), "services/opendkim.toml": OFF, "services/opendmarc.toml": OFF},
+        config,
+        options=["--volume", f"{state}:/var/mail-state"],
     ).wait_until_up()
     put(server, "greeter", "libexec/greeter")
     put(server, "greeter.conf.j2", "templates/etc/greeter.conf.j2")
     (config / "postfix-main.cf").write_text(MILTERS)
-    (config / "services").mkdir()
     (config / "services" / "greeter.toml").write_text((FILES / "greeter.toml").read_text())
     server.checked("dmsctl", "apply")
     yield server
@@ -93,3 +95,8 @@ def test_it_is_removed_with_its_files(greeted: Server) -> None:
     assert greeted.run("ls", "/etc/greeter.conf", "/etc/logrotate.d/greeter").output.count("No such file") == 2
     greeted.send(ANNA, "without it")
     assert greeted.receive(ANNA, "without it")["X-Greeter"] is None
+
+
+def test_nobody_asks_a_service_that_is_turned_off(greeted: Server) -> None:
+    assert greeted.checked("postconf", "-h", "smtpd_milters", "non_smtpd_milters").split() == []
+    assert greeted.services()["opendkim"]["state"] == "disabled"
