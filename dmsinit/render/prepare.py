@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable, Set
+from itertools import count
 from typing import Final
 
 from dmsinit.base import trees
@@ -35,6 +36,16 @@ def vmail_ids(uid: int, gid: int, root: Root) -> list[Problem]:
             cause = f"the vmail user cannot get these ids: {outcome.complaint}"
             return [Problem("DMS_VMAIL_UID, DMS_VMAIL_GID", cause, "use ids that are free in the container")]
     root.forget_ids()
+    return []
+
+
+def shared_id(uid: int, root: Root) -> list[Problem]:
+    """Return a warning when DMS_VMAIL_UID is another account of the image, whose files mail processes could change."""
+    for line in (root.read("/etc/passwd") or b"").decode("utf-8", "replace").splitlines():
+        fields = line.split(":")
+        if len(fields) > 2 and fields[2] == str(uid) and fields[0] != VMAIL:
+            cause = f"{uid} is also the user {fields[0]} of the image, whose files mail processes can then change"
+            return [Problem("DMS_VMAIL_UID", cause, "use an id that is free in the container, such as 5000")]
     return []
 
 
@@ -82,17 +93,40 @@ def logs(root: Root, known: Iterable[LogFile] = ()) -> list[Problem]:
     """Repair owners and modes of the mail logs (behaviour 36): the directory syslog:root 755, files 640.
 
     Logs of services (`known`) are made and given to their owners. A symbolic link that is not root's is removed: root's
-    daemons would write to what it leads to.
+    daemons would write to what it leads to. What would keep them from writing, or have them write into another user's
+    file, is renamed: a pipe or a directory that is not root's, and a file with a second name (hard link).
     """
-    warnings = make_logs(root, known)
+    warnings: list[Problem] = []
     try:
         with opened(root(LOGS), make=0o755) as directory:
+            for log in known:
+                if os.path.dirname(log.path) == LOGS:
+                    warnings += _put_aside(directory, os.path.basename(log.path))
+            warnings += make_logs(root, known)
             directory.own(".", *_ids(root.uid("syslog") or 0, 0), 0o755)
             for entry in directory.entries():
                 warnings += _log(directory, entry.name, root, known)
     except OSError as error:
         return [Problem(LOGS, f"owners and modes cannot be repaired: {error.strerror}", "mount it writable")]
     return warnings
+
+
+def _put_aside(directory: Directory, name: str) -> list[Problem]:
+    """Rename what a daemon cannot write as a log of its own; libexec/plain-log does when that daemon starts."""
+    status = directory.status(name)
+    if status is None or stat.S_ISLNK(status.st_mode):
+        return []
+    if stat.S_ISREG(status.st_mode):
+        cause = f"has {status.st_nlink} names (hard links), so it may be another user's file"
+        if status.st_nlink == 1:
+            return []
+    else:
+        cause = f"was not a regular file, and uid {status.st_uid} had made it"
+        if status.st_uid in (0, os.geteuid()):
+            return []
+    new = next(new for number in count(1) if directory.status(new := f"{name}.aside.{number}") is None)
+    directory.rename(name, new)
+    return [Problem(f"{LOGS}/{name}", f"{cause}; it was renamed to {new}", "delete it")]
 
 
 def make_logs(root: Root, known: Iterable[LogFile]) -> list[Problem]:

@@ -33,6 +33,7 @@ class Start:
         loopback.acknowledge_at_once(self._inputs.host, root)
         return [
             *self._warnings,
+            *prepare.shared_id(self._uid, root),
             *prepare.enterable(root),
             *prepare.time_zone(settings.tz, root),
             *prepare.logs(root, facts.logs),

@@ -205,6 +205,26 @@ def test_links_in_its_own_state_do_not_keep_a_daemon_from_starting(crash_server:
     crash_server.receive(f"anna@{DOMAIN}", "Through the new directories")
 
 
+PLANTS = ("ln -s /etc/planted mail.log", "ln /etc/planted mail.log", "mkfifo mail.log", "mkdir mail.log")
+
+
+@pytest.mark.parametrize("plant", PLANTS)
+def test_what_is_planted_in_place_of_the_mail_log_neither_leads_nor_stops_rsyslog(
+    crash_server: Server, plant: str
+) -> None:
+    """By the directory's owner, as which nothing runs; a hard link as with fs.protected_hardlinks=0: root makes it."""
+    actor = [] if plant.startswith("ln /") else ["setpriv", "--reuid=syslog", "--regid=syslog", "--clear-groups"]
+    crash_server.checked("sh", "-ec", "echo root > /etc/planted; chmod 600 /etc/planted")
+    crash_server.checked(*actor, "sh", "-ec", f"cd /var/log/mail; mv mail.log before.$$; {plant}")
+    crash_server.checked("dmsctl", "restart", "rsyslog")
+    crash_server.checked("logger", "--priority", "mail.info", f"after {plant}")
+    crash_server.wait_for_line("/var/log/mail/mail.log", f"after {plant}")
+    status = crash_server.checked("stat", "-c", "%F %h %U:%G %a", "/var/log/mail/mail.log")
+    assert status == "regular file 1 syslog:root 640\n"
+    assert crash_server.checked("cat", "/etc/planted") == "root\n"
+    crash_server.checked("sh", "-c", "rm -rf /etc/planted /var/log/mail/mail.log.aside*")
+
+
 def test_a_recreation_changes_nothing_outside(planted: Planted, containers: Containers) -> None:
     planted.server.remove()
     planted.server = containers.start({}, planted.server.config, environment=EVERYTHING, options=planted.volumes)

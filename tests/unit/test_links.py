@@ -38,6 +38,7 @@ ALLOWED_IN_SHELL = {
     "libexec/changedetector": "in /run/dmsinit, which is root's",
     "libexec/fetchmail": "as fetchmail",
     "libexec/own-state": "as the user of the service that it starts",
+    "libexec/plain-log": "renames within one directory, which follows no link",
     "libexec/postfix": "in the top of the spool, which is root's",
     "templates/usr/local/bin/spamassassin-learn": "as amavis",
     "templates/usr/local/bin/spamassassin-update.j2": "in /tmp, a new file of root's own",

@@ -63,6 +63,22 @@ def test_logs_of_services_are_made(system: System) -> None:
         assert path.stat().st_mode & 0o777 == 0o640
 
 
+def test_a_log_that_has_a_second_name_is_renamed(system: System) -> None:
+    other = system.write("/etc/other", "x", mode=0o600)
+    os.link(other, system.write("/var/log/mail/x", "").with_name("a.log"))
+    known = [LogFile("a", "/var/log/mail/a.log", Rotation("a"), create=True)]
+    (warning,) = [text for text in map(str, prepare.logs(system.root, known)) if "renamed to a.log.aside.1" in text]
+    assert "has 2 names (hard links)" in warning
+    assert (system.read("/var/log/mail/a.log"), other.read_text()) == ("", "x")
+
+
+def test_an_id_that_another_account_has_is_named(system: System) -> None:
+    system.write("/etc/passwd", "root:x:0:0::/:/bin/sh\ndocker:x:999:999::/:/bin/sh\nsyslog:x:999:999::/:/bin/sh\n")
+    (warning,) = prepare.shared_id(999, system.root)
+    assert "999 is also the user syslog of the image" in str(warning)
+    assert prepare.shared_id(5000, system.root) == []
+
+
 def test_stale_pid_files_go_and_dmsinits_own_stay(system: System) -> None:
     for name in ("a.pid", "dovecot/master.pid", "dovecot/socket", "dmsinit/own.pid"):
         system.write(f"/run/{name}", "1")
