@@ -5,7 +5,8 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,48 +15,57 @@ import anyio.abc
 
 from dmsinit import __version__, succession
 from dmsinit.base.logfile import LogFile
+from dmsinit.boot import ACCOUNT_WAIT_SECONDS, Boot
 from dmsinit.configuration import Configuration
 from dmsinit.control.api import Api
-from dmsinit.control.client import STARTING_VARIABLE
 from dmsinit.control.listeners import ListenError, tcp_listener, unix_listener
 from dmsinit.control.messages import Request
+from dmsinit.control.operations import Changes
 from dmsinit.control.peer import group_id
 from dmsinit.control.server import serve
 from dmsinit.inotify import Watcher
 from dmsinit.log import Log, from_environment
 from dmsinit.plan import Plan
 from dmsinit.problem import ProblemsFound
-from dmsinit.render_protocol import Installed
-from dmsinit.rendering import Conversation, MissingHostName, NoAccounts, Rendered, RenderFailed
-from dmsinit.spawn import RenderProcess, start_render
-from dmsinit.supervisor import Children, OperationFailed, Reason, Span, Supervisor, World
+from dmsinit.rendering import MissingHostName, NoAccounts, Rendered, RenderFailed
+from dmsinit.spawn import RenderProcess
+from dmsinit.supervisor import Children, OperationFailed, Reason, Supervisor, World
 from dmsinit.supervisor.handover import Handover
-from dmsinit.supervisor.unit import Unit
 from dmsinit.system import System
 
 CHANGE_NOTE: Final = "/run/dmsinit/config-changed"
 """Written by whoever polls the configuration where the kernel reports no changes."""
 SERVICE_LOGS: Final = Path("/var/log/supervisor")
-ACCOUNT_WAIT_SECONDS: Final = 120
-ACCOUNT_REMINDER_SECONDS: Final = 10
 SHUTDOWN_SECONDS: Final = 55
 """The documented compose file gives 60 s: what does not end within this is killed with the container."""
-PATIENCE_SECONDS: Final = 60
-"""After this the late services start although something is not ready: the mail log, for one."""
 PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 EX_OK: Final = 0
 EX_SOFTWARE: Final = 70
 EX_CONFIG: Final = 78
-REEXEC: Final = -1
-"""Not an exit status: the process goes on as another program."""
 _ANSWER_SECONDS: Final = 0.1
 """Time for the answer to whoever asked for a re-execution."""
 _PASSED_ON: Final = ("PATH", "TZ", "LANG", "LC_ALL")
 """What services get of the container's environment; the rest may hold secrets, and is rendered into files."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """PID 1 ends with this exit status, and the container with it."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """PID 1 goes on as another program: what is installed now."""
+
+
+Outcome = Stop | Replacement
+"""What ends the service of this program."""
+
+
 class Init:
-    """PID 1 of the container."""
+    """PID 1 of the container: startup, serve, shutdown."""
 
     def __init__(self, inotify: int | None, *, began: float, log: Log) -> None:
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -64,17 +74,27 @@ class Init:
         self.supervisor = Supervisor(World(self.children, log, environment, SERVICE_LOGS))
         self._journal = LogFile(f"{SERVICE_LOGS}/supervisord.log", self.supervisor.world.writer)
         self._journal.write(b"")  # it is there from the first moment
-        self.system = System(self.supervisor, began)
+        self.system = System(self.supervisor, began, self)
         self._watcher = Watcher(inotify, CHANGE_NOTE)
         self.configuration = Configuration(self.system, self.children, self._watcher, log)
+        self._boot = Boot(self.system, self.children, self._watcher, log, self._set_levels)
         self._flow = anyio.CancelScope()
-        self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     async def main(self, origin: RenderProcess | Handover, early_signals: list[int]) -> int | Handover:
         """Run until somebody or something ends it; return the exit status, or what a successor has to know.
 
         `origin` is the rendering that the boot begins with, or what a predecessor has handed over.
         """
+        async with anyio.create_task_group() as group:
+            await self._startup(origin, early_signals, group)
+            outcome = await self._serve()
+            return await self._shutdown(outcome, group)
+
+    async def _startup(
+        self, origin: RenderProcess | Handover, early_signals: list[int], group: anyio.abc.TaskGroup
+    ) -> None:
+        """Own the children and the signals, and start what runs as long as PID 1 does; the boot is one of it."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: self.log.error(f"defect in the event loop: {context}"))
         self.children.open(started_before(origin))
@@ -83,18 +103,24 @@ class Init:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._told_to_stop))
         for _ in early_signals:
             self._told_to_stop()
-        async with anyio.create_task_group() as group:
-            await group.start(self._host_supervisor)
-            group.start_soon(self._guarded, "control socket", self._serve_control)
-            group.start_soon(self._boot_and_watch, origin, group)
-            code = await self._exit
-            self._flow.cancel()
-            if code == REEXEC:
+        await group.start(self._host_supervisor)
+        group.start_soon(self._guarded, "control socket", self._serve_control)
+        group.start_soon(self._boot_and_watch, origin, group)
+
+    async def _serve(self) -> Outcome:
+        """Return when somebody or something ends it; the tasks of `_startup` do the work."""
+        return await self._outcome
+
+    async def _shutdown(self, outcome: Outcome, group: anyio.abc.TaskGroup) -> int | Handover:
+        """Stop what runs, or let go of it for a successor."""
+        self._flow.cancel()
+        match outcome:
+            case Replacement():
                 return await self._hand_over(group)
-            await self._shut_down()
-            await self.supervisor.world.writer.close()
-            group.cancel_scope.cancel()
-        return code
+            case Stop(status):
+                await self._stop_services()
+                group.cancel_scope.cancel()
+                return status
 
     # Boot
 
@@ -105,7 +131,7 @@ class Init:
                 if isinstance(origin, Handover):
                     self._take_over(origin)
                 else:
-                    await self._boot(origin)
+                    await self._boot.run(origin)
             except MissingHostName:
                 self._give_up("the container has no fully qualified host name", EX_OK)
             except ProblemsFound as error:
@@ -118,87 +144,14 @@ class Init:
             except Exception:  # noqa: BLE001 - a defect at boot ends the container in order, with its cause
                 self._give_up(f"defect at boot:\n{traceback.format_exc()}", EX_SOFTWARE)
             else:
-                self.system.preview, self.system.change = self.configuration.preview, self.configuration.apply
-                self.system.reexec = self.reexec
+                self.system.open = True
                 group.start_soon(self._guarded, "metrics port", self._serve_metrics)
-                group.start_soon(self._guarded, "announcing", self._announce)
+                group.start_soon(self._guarded, "announcing", self._boot.announce)
                 await self._guarded("watching the configuration", self.configuration.watch)
-
-    async def _boot(self, rendering: RenderProcess) -> None:
-        """Settings → render → Plan → converge, for the first time."""
-        self.system.phases += [
-            Span(name="start", kind="phase", began=self.system.began, ended=rendering.began),
-            Span(name="imports", kind="phase", began=rendering.began, ended=time.monotonic()),
-        ]
-        rendered = await self._render_with_accounts(rendering)
-        self.system.phases += rendered.phases
-        self.system.fqdn = rendered.plan.fqdn
-        self._set_levels(rendered.plan)
-        await self.supervisor.converge(rendered.plan, rendered.changes, Reason.BOOT)
 
     def _set_levels(self, plan: Plan) -> None:
         self.log.set_level(plan.log_level)
         self.log.copy_to(self._journal.write, plan.supervisor_log_level)
-
-    async def _render_with_accounts(self, rendering: RenderProcess) -> Rendered:
-        """Render; while there is no account yet, wait for one, as a new user adds it to the running container."""
-        deadline = time.monotonic() + ACCOUNT_WAIT_SECONDS
-        while True:
-            try:
-                rendered = await Conversation(
-                    rendering, self.children, self._run_user_patches, watching=self._watcher.adopt
-                ).finish()
-                self.system.account_deadline = None
-                return rendered
-            except NoAccounts:
-                await self._account_added(deadline)
-                rendering = start_render("--boot", self._watcher.instance)
-
-    async def _account_added(self, deadline: float) -> None:
-        """Return when something may have changed in the config volume; raise NoAccounts at the deadline."""
-        self.system.account_deadline = deadline
-        while (left := deadline - time.monotonic()) > 0:
-            self.log.warn(f"there is no mail account yet; add one within {left:.0f} s: setup email add USER@DOMAIN")
-            with anyio.move_on_after(min(ACCOUNT_REMINDER_SECONDS, left)):
-                await self._watcher.changed()
-                return
-            if self._watcher.polls:
-                return
-        raise NoAccounts
-
-    async def _run_user_patches(self, message: Installed) -> None:
-        """Run the user's script between rendering and the daemons, as root with the container's environment."""
-        script = message.user_patches
-        if not script:
-            return
-        began = time.monotonic()
-        self.log.info(f"running {script}")
-        environment = {**os.environ, STARTING_VARIABLE: "1"}
-        ended = await self.children.spawn(["bash", script], env=environment, stdout=1, stderr=2).wait()
-        if not ended.success:
-            self.log.warn(f"{script} ended with {ended}; the start goes on without what it left undone")
-        self.system.phases.append(Span(name="user-patches", kind="phase", began=began, ended=time.monotonic()))
-
-    async def _announce(self) -> None:
-        """Say that the server is up when everything that mail needs is ready, and let the late services start."""
-        if self.system.state == "ready":  # a predecessor has said so
-            return
-        with anyio.move_on_after(PATIENCE_SECONDS):
-            await self.supervisor.whole.until_settled()
-        if down := self.supervisor.whole.essential_but_down():
-            self.log.error(f"not up: mail needs {_troubles(down)}; see dmsctl status")
-            self._boot_is_over()
-            await self.supervisor.whole.until_essential()
-        if troubled := self.supervisor.whole.troubled():
-            self.log.warn(f"not everything is ready: {_troubles(troubled)}; see dmsctl status")
-        self.system.state = "ready"
-        self.log.info(f"{self.system.fqdn} is up and running")
-        self._boot_is_over()
-
-    def _boot_is_over(self) -> None:
-        """Let those go on who wait for the end of the boot: late services, and whoever wants to change something."""
-        self.supervisor.come_up()
-        self.system.boot_is_over()
 
     # Hosting
 
@@ -240,7 +193,15 @@ class Init:
                 self.log.error(f"defect in {what}:\n{traceback.format_exc()}")
                 await anyio.sleep(PAUSE_AFTER_DEFECT_SECONDS)
 
-    # Re-execution
+    # What the control API may ask for; implements system.Flow
+
+    async def preview(self, mode: str) -> Rendered:
+        """Render without installing: `--plan` or `--diff`."""
+        return await self.configuration.preview(mode)
+
+    async def apply(self) -> Changes:
+        """Carry the configuration out."""
+        return await self.configuration.apply()
 
     async def reexec(self) -> None:
         """Replace the code of this process by what is installed now, without stopping a daemon.
@@ -248,7 +209,9 @@ class Init:
         Raises OperationFailed when the installed code does not start or does not understand our handover.
         """
         await succession.verify(self.supervisor.world)
-        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._end, REEXEC)
+        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._end, Replacement())
+
+    # Re-execution
 
     async def _hand_over(self, group: anyio.abc.TaskGroup) -> Handover:
         """Let go of everything, and return what the successor has to know. From here on no signal is lost."""
@@ -270,32 +233,28 @@ class Init:
 
     # Stop
 
-    def _end(self, code: int) -> None:
-        if not self._exit.done():
-            self._exit.set_result(code)
+    def _end(self, outcome: Outcome) -> None:
+        if not self._outcome.done():
+            self._outcome.set_result(outcome)
 
     def _told_to_stop(self) -> None:
         """Stop; a second signal shortens what services have left to end by themselves."""
-        if self._exit.done():
+        if self._outcome.done():
             self.log.warn("told to stop a second time: services are killed after a second")
             self.supervisor.world.hurry()
-        self._end(EX_OK)
+        self._end(Stop(EX_OK))
 
     def _give_up(self, sentence: str, code: int) -> None:
         self.log.error(f"{sentence}; shutting down")
-        self._end(code)
+        self._end(Stop(code))
 
-    async def _shut_down(self) -> None:
+    async def _stop_services(self) -> None:
         """Stop the services in reverse order; what does not end in time is killed with the container."""
         self.system.state = "stopping"
         self.log.info("stopping")
         with anyio.move_on_after(SHUTDOWN_SECONDS):
             await self.supervisor.stop_all(Reason.SHUTDOWN)
         self.log.info("stopped")
-
-
-def _troubles(units: Iterable[Unit]) -> str:
-    return ", ".join(f"{unit.name} ({unit.trouble})" for unit in units)
 
 
 def started_before(origin: RenderProcess | Handover) -> list[int]:

@@ -4,14 +4,14 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
 from dmsinit import __version__
-from dmsinit.control.operations import Changes, Status
+from dmsinit.control.operations import Changes, NotYet, Status
 from dmsinit.metrics.registry import Metrics
 from dmsinit.observation import Observation
 from dmsinit.plan import Plan
@@ -29,11 +29,27 @@ ADD_ACCOUNT: Final = "add one: setup email add USER@DOMAIN"
 Verb = Literal["start", "stop", "restart", "reload"]
 
 
+class Flow(Protocol):
+    """What leads from the configuration to services: see configuration.Configuration and init.Init."""
+
+    async def preview(self, mode: str) -> Rendered:
+        """Render without installing: `--plan` or `--diff`. Raises as `apply`."""
+
+    async def apply(self) -> Changes:
+        """Carry the configuration out. Raises ProblemsFound, NoAccounts, OperationFailed."""
+
+    async def reexec(self) -> None:
+        """Become the installed program, soon after it returned. Raises OperationFailed."""
+
+
 class System:
     """Implements control.Operations. The composition root moves `state` and fills `phases` and `problems`."""
 
-    def __init__(self, supervisor: Supervisor, began: float) -> None:
+    def __init__(self, supervisor: Supervisor, began: float, flow: Flow) -> None:
         self.supervisor = supervisor
+        self._flow = flow
+        self.open = False
+        """Set by the boot: from then on the configuration can be changed, and the code of PID 1 be replaced."""
         self.began = began
         self.state: Literal["booting", "ready", "stopping"] = "booting"
         self.fqdn = ""
@@ -51,9 +67,6 @@ class System:
         self.clients: set[socket.socket] = set()
         observation = Observation(supervisor, self)
         self._metrics = Metrics(observation, version=__version__, release=os.environ.get("DMS_RELEASE", ""))
-        self.preview: Callable[[str], Awaitable[Rendered]] | None = None
-        self.change: Callable[[], Awaitable[Changes]] | None = None
-        self.reexec: Callable[[], Awaitable[None]] | None = None
 
     # Asking
 
@@ -148,9 +161,9 @@ class System:
 
     async def plan_changes(self, *, diff: bool) -> Changes:
         """Return what an apply would change. While the server boots, the boot itself is the apply: nothing."""
-        if self.preview is None or self.state == "booting":
+        if not self.open or self.state == "booting":
             return NOTHING
-        rendered = await self.preview("--diff" if diff else "--plan")
+        rendered = await self._flow.preview("--diff" if diff else "--plan")
         todo, _ = self.supervisor.to_do(rendered.plan, rendered.changes, asked=True)
         diffs = rendered.diffs if diff else msgspec.UNSET
         return Changes(changes=rendered.changes, actions=todo, diffs=diffs)
@@ -161,9 +174,15 @@ class System:
             await self.booted.wait()
         if self.state == "stopping":
             raise OperationFailed("cannot apply the configuration: the server is stopping")
-        if dry_run or self.change is None or not self.booted.is_set():
+        if dry_run or not self.open or not self.booted.is_set():
             return await self.plan_changes(diff=False)
-        return await self.change()
+        return await self._flow.apply()
+
+    async def reexec(self) -> None:
+        """Replace the code of PID 1 in place. Raises OperationFailed, during the boot NotYet."""
+        if not self.open:
+            raise NotYet("cannot re-execute dmsinit: the server is still booting; try again when it is up")
+        await self._flow.reexec()
 
     def warnings(self, *, unseen: bool) -> Sequence[str]:
         shown = [text for text in self._warnings if not unseen or text in self._unseen]

@@ -4,7 +4,7 @@ Plain methods answer at once from memory. Coroutines may take long; the server n
 `apply` when a client goes away, because half a restart helps nobody.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -56,17 +56,15 @@ class Applied(msgspec.Struct, kw_only=True):
     warnings: Sequence[str] = ()
 
 
+class NotYet(Exception):
+    """It is not possible during the boot; the message is for people."""
+
+
 class Operations(Protocol):
     """Everything that the control API and the metrics port offer.
 
     Where a service is named, NoSuchService says that it does not exist; OperationFailed says why a goal was not
     reached; ProblemsFound says what is wrong with the configuration.
-    """
-
-    reexec: Callable[[], Awaitable[None]] | None
-    """Replace the code of PID 1 in place, soon after it returned; None while that is not possible.
-
-    Raises OperationFailed when the installed code cannot take over.
     """
 
     def status(self) -> Status:
@@ -117,6 +115,12 @@ class Operations(Protocol):
 
         With `wait`, an apply that is asked for during the boot is carried out when the server is up; without, the boot
         is the apply, and nothing is returned.
+        """
+
+    async def reexec(self) -> None:
+        """Replace the code of PID 1 in place, soon after it returned.
+
+        Raises NotYet during the boot, OperationFailed when the installed code cannot take over.
         """
 
     def warnings(self, *, unseen: bool) -> Sequence[str]:

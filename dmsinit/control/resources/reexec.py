@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 
 from dmsinit.control.messages import Refused, Request, Response, json_response
+from dmsinit.control.operations import NotYet
 from dmsinit.control.route import Answer, Context, Route
 
 
@@ -15,10 +16,10 @@ class Reexecution(msgspec.Struct):
 
 
 async def _reexec(context: Context, _request: Request, _name: str) -> Response:
-    reexec = context.operations.reexec
-    if reexec is None:
-        raise Refused(503, "cannot re-execute dmsinit: the server is still booting; try again when it is up")
-    await context.to_the_end(reexec())
+    try:
+        await context.to_the_end(context.operations.reexec())
+    except NotYet as error:
+        raise Refused(503, str(error)) from None
     return json_response(Reexecution(reexec=True), 202)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ import msgspec
 
 from dmsinit.control.api import Api
 from dmsinit.control.messages import Request
-from dmsinit.control.operations import Changes, Status, Verb
+from dmsinit.control.operations import Changes, NotYet, Status, Verb
 from dmsinit.plan import Action, Change, Plan, Reload, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
@@ -54,7 +54,7 @@ class System:
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     may_finish: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
-    reexec: Callable[[], Awaitable[None]] | None = None
+    booting: bool = True
     executions: int = 1
     warned: list[str] = field(default_factory=lambda: ["postfix-main.cf:3: unknown parameter"])
 
@@ -148,6 +148,12 @@ class System:
     async def apply(self, *, dry_run: bool, wait: bool) -> Changes:
         self.asked.append(("apply", dry_run))
         return await self.plan_changes(diff=False)
+
+    async def reexec(self) -> None:
+        if self.booting:
+            raise NotYet("cannot re-execute dmsinit: the server is still booting; try again when it is up")
+        self.asked.append(("reexec",))
+        self.executions += 1
 
     def warnings(self, *, unseen: bool) -> Sequence[str]:
         return [] if unseen else self.warned

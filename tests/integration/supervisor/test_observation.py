@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from dmsinit.control.operations import Changes
 from dmsinit.log import Log
 from dmsinit.plan import Certificate, Plan, Probe, Readiness, Service
 from dmsinit.problem import Problem, ProblemsFound
+from dmsinit.rendering import Rendered
 from dmsinit.supervisor import Children, OperationFailed, Reason, State, Supervisor, World, handover
 from dmsinit.system import System
 from tests.support.bench import Bench
@@ -19,6 +21,19 @@ SCRAPE_SECONDS = 0.025
 """What a scrape of 20 services may cost."""
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+class NoFlow:
+    """No scrape leads to a change."""
+
+    async def preview(self, mode: str) -> Rendered:
+        raise AssertionError(mode)
+
+    async def apply(self) -> Changes:
+        raise AssertionError("apply")
+
+    async def reexec(self) -> None:
+        raise AssertionError("reexec")
 
 
 async def scrape(system: System) -> Samples:
@@ -32,7 +47,7 @@ def sleeper(name: str) -> Service:
 
 
 async def test_a_crash_is_counted_with_its_reason(bench: Bench) -> None:
-    system = System(bench.supervisor, time.monotonic())
+    system = System(bench.supervisor, time.monotonic(), NoFlow())
     await bench.run(sleeper("a"))
     await bench.until("a", State.READY)
     before = await scrape(system)
@@ -48,14 +63,14 @@ async def test_a_crash_is_counted_with_its_reason(bench: Bench) -> None:
 
 
 async def test_output_is_counted(bench: Bench) -> None:
-    system = System(bench.supervisor, time.monotonic())
+    system = System(bench.supervisor, time.monotonic(), NoFlow())
     await bench.run(Service(name="a", command=("printf", "12345"), type="oneshot"))
     await bench.until("a", State.EXITED)
     assert (await scrape(system))["dms_service_log_bytes_total", ("a",)] >= 5
 
 
 async def test_output_that_the_log_file_cannot_take_is_counted(bench: Bench, tmp_path: Path) -> None:
-    system = System(bench.supervisor, time.monotonic())
+    system = System(bench.supervisor, time.monotonic(), NoFlow())
     (tmp_path / "a.log").mkdir()  # a file cannot be opened there
     await bench.run(Service(name="a", command=("printf", "12345"), type="oneshot"))
     await bench.until("a", State.EXITED)
@@ -63,7 +78,7 @@ async def test_output_that_the_log_file_cannot_take_is_counted(bench: Bench, tmp
 
 
 async def test_the_plan_tells_when_certificates_expire_and_who_the_scanner_is(bench: Bench) -> None:
-    system = System(bench.supervisor, time.monotonic())
+    system = System(bench.supervisor, time.monotonic(), NoFlow())
     scanner = Service(
         name="scanner", command=("sleep", "1000"), ready=Readiness(probe=Probe(kind="clamd", address="unix:/nowhere"))
     )
@@ -77,7 +92,7 @@ async def test_the_plan_tells_when_certificates_expire_and_who_the_scanner_is(be
 
 
 async def test_a_scrape_of_twenty_services_is_cheap(bench: Bench) -> None:
-    system = System(bench.supervisor, time.monotonic())
+    system = System(bench.supervisor, time.monotonic(), NoFlow())
     await bench.run(*(sleeper(f"service-{number}") for number in range(20)))
     for name in list(bench.supervisor.units):
         await bench.until(name, State.READY)
@@ -90,7 +105,7 @@ async def test_a_scrape_of_twenty_services_is_cheap(bench: Bench) -> None:
 
 
 async def test_applies_are_counted_by_what_became_of_them(bench: Bench) -> None:
-    system = System(bench.supervisor, time.monotonic())
+    system = System(bench.supervisor, time.monotonic(), NoFlow())
     samples = await scrape(system)
     assert samples["dms_configuration_in_force", ()] == 1
     refused = ProblemsFound([Problem("postfix-virtual.cf:3", "no target", "write alias target")])
@@ -109,7 +124,9 @@ async def test_applies_are_counted_by_what_became_of_them(bench: Bench) -> None:
 
 def test_a_successor_goes_on_counting(tmp_path: Path) -> None:
     def new() -> System:
-        return System(Supervisor(World(Children(), Log("test", level="error"), {}, tmp_path)), time.monotonic())
+        return System(
+            Supervisor(World(Children(), Log("test", level="error"), {}, tmp_path)), time.monotonic(), NoFlow()
+        )
 
     system, successor = new(), new()
     system.supervisor.plan = Plan(fqdn="x.test")
