@@ -26,7 +26,7 @@ def build(inputs: Inputs, templates: Templates, facts: Facts, root: Root) -> tup
         raise ProblemsFound(problems)
     _generated(stage, inputs, root)
     logs.stage(stage, facts.logs)
-    findings = overrides.apply(stage, inputs, root)
+    findings = overrides.apply(stage, inputs, facts.overrides, root)
     _certificates(stage, inputs, root, findings)
     return stage, findings
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from dmsinit.problem import Problem
 from dmsinit.render import service_keys, services
+from dmsinit.render.copies import Override
 from dmsinit.render.logs import LogFile
 from dmsinit.render.paths import Root
 from dmsinit.render.state import StateDirectory
@@ -23,6 +24,7 @@ class Facts:
     """By name; where a file makes several services, also by the file's name."""
     logs: list[LogFile] = field(default_factory=list)
     state: list[StateDirectory] = field(default_factory=list)
+    overrides: list[Override] = field(default_factory=list)
 
 
 def read(root: Root, templates: Templates, context: Mapping[str, Any], problems: list[Problem]) -> Facts:
@@ -39,11 +41,14 @@ def read(root: Root, templates: Templates, context: Mapping[str, Any], problems:
             found.enabled[name] = enabled
             found.enabled[definition.name] = found.enabled.get(definition.name, False) or enabled
             if word == all_words[0]:
-                for values in reader.tables("state", needed="path"):
-                    if values.get("when", enabled):
-                        found.state.append(service_keys.state_directory(values))
+                state = reader.tables("state", "path")
+                found.state += [service_keys.state_directory(one) for one in state if one.get("when", enabled)]
+                overrides = reader.tables("override", "file", "target")
+                found.overrides += [
+                    service_keys.override(one) for one in overrides if enabled and one.get("when", True)
+                ]
             if enabled:
-                logs = reader.tables("log", needed="path")
+                logs = reader.tables("log", "path")
                 found.logs += [service_keys.log_file(name, values) for values in logs]
     templates.know(runs=found.enabled)
     return found

@@ -2,119 +2,39 @@
 
 import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import dkim, dovecot23, fetchmail, getmail, ldap, maincf, rspamd
+from dmsinit.render import copies, dkim, fetchmail, getmail, ldap, maincf, rspamd
 from dmsinit.render.atomic import write_file
 from dmsinit.render.context import Inputs
-from dmsinit.render.paths import VOLUME, Root
+from dmsinit.render.copies import Override
+from dmsinit.render.paths import Root
 from dmsinit.render.processes import run
 from dmsinit.render.stage import Edit, Origin, Stage
 from dmsinit.render.texts import Findings, read
 from dmsinit.settings import Severe
 
-SIEVE: Final = "/usr/lib/dovecot"
 _DH_PARAMETERS: Final = ("/etc/postfix/dhparams.pem", "/etc/dovecot/dh.pem")
 
-
-@dataclass(frozen=True)
-class Copied:
-    """A file of the volume that is installed as it is, when `when` holds."""
-
-    name: str
-    target: str
-    owner: str = "root"
-    group: str = "root"
-    mode: int = 0o644
-    when: Callable[[Inputs], bool] = lambda inputs: True
-
-
-@dataclass(frozen=True)
-class CopiedTree:
-    """A directory of the volume whose files are installed below `target`, when it holds `proof` (a file of it)."""
-
-    name: str
-    target: str
-    proof: str = ""
-    owner: str = "root"
-    group: str = "root"
-    mode: int = 0o644
-    private: tuple[str, ...] = ()
-    """Subdirectories that only the owner may read: mode 0700, files 0600."""
-    when: Callable[[Inputs], bool] = lambda inputs: True
-
-
-def _dovecot(inputs: Inputs) -> bool:
-    return not inputs.settings.smtp_only
-
-
-def _opendkim(inputs: Inputs) -> bool:
-    return bool(inputs.settings.enable_opendkim)
-
-
-def _fail2ban(inputs: Inputs) -> bool:
-    return bool(inputs.settings.enable_fail2ban)
-
-
-def _postgrey(inputs: Inputs) -> bool:
-    return bool(inputs.settings.enable_postgrey)
-
-
-def _amavis(inputs: Inputs) -> bool:
-    return bool(inputs.settings.enable_amavis)
-
-
-def _spamassassin(inputs: Inputs) -> bool:
-    return bool(inputs.settings.enable_spamassassin)
-
-
-def _getmail(inputs: Inputs) -> bool:
-    return bool(inputs.settings.enable_getmail)
-
-
-def _ldap(inputs: Inputs) -> bool:
-    return inputs.settings.account_provisioner == "LDAP"
-
-
-COPIED: Final = (
-    *(Copied(name, f"{ldap.DIRECTORY}/{name}", "root", "postfix", 0o640, when=_ldap) for name in ldap.OF_USERS),
-    Copied("dovecot.cf", "/etc/dovecot/local.conf", when=_dovecot),
-    Copied("before.dovecot.sieve", f"{SIEVE}/sieve-global/before/50-before.dovecot.sieve", "dovecot", when=_dovecot),
-    Copied("after.dovecot.sieve", f"{SIEVE}/sieve-global/after/50-after.dovecot.sieve", "dovecot", when=_dovecot),
-    Copied("fail2ban-fail2ban.cf", "/etc/fail2ban/fail2ban.local", when=_fail2ban),
-    Copied("fail2ban-jail.cf", "/etc/fail2ban/jail.d/user-jail.local", when=_fail2ban),
-    Copied("whitelist_clients.local", "/etc/postgrey/whitelist_clients.local", when=_postgrey),
-    Copied("whitelist_recipients", "/etc/postgrey/whitelist_recipients", when=_postgrey),
-    Copied("amavis.cf", "/etc/amavis/conf.d/50-user", when=_amavis),
-    Copied(f"{getmail.FOLDER}/{getmail.GENERAL_PART}", getmail.GENERAL, mode=0o600, when=_getmail),
-    Copied("spamassassin-rules.cf", "/etc/spamassassin/spamassassin-rules.cf", when=_spamassassin),
-)
-
-TREES: Final = (
-    CopiedTree("opendkim", "/etc/opendkim", "KeyTable", "opendkim", "opendkim", private=("keys",), when=_opendkim),
-    CopiedTree("sieve-filter", f"{SIEVE}/sieve-filter", "", "dovecot", "root", 0o755, when=_dovecot),
-    CopiedTree("sieve-pipe", f"{SIEVE}/sieve-pipe", "", "dovecot", "root", 0o755, when=_dovecot),
-)
 
 _MASTER_LINE: Final = re.compile(r"([0-9a-z][^/\s]*)/([a-z-]+)/([^=\s]+)\s*=\s*(.*)")
 _RENAMED_SERVICES: Final = {"smtps": "submissions"}
 """Names of services in master.cf that old override files use."""
 
 
-def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
-    """Stage what the override files say, except postfix-master.cf, which needs the staged tree on disk."""
+def apply(stage: Stage, inputs: Inputs, known: Iterable[Override], root: Root) -> Findings:
+    """Stage what the override files say, except postfix-master.cf, which needs the staged tree on disk.
+
+    `known` are those that become files as they are; the others are parts of files, and have their code here.
+    """
     findings = Findings()
-    for copied in COPIED:
-        if copied.name in inputs.overrides and copied.when(inputs):
-            _copy(stage, copied, root, findings)
-    if _ldap(inputs):
+    for override in known:
+        if override.name in inputs.overrides:
+            copies.copy(stage, override, root, findings)
+    if inputs.settings.account_provisioner == "LDAP":
         ldap.apply(stage, inputs.settings)
-    for tree in TREES:
-        if tree.name in inputs.overrides and tree.when(inputs):
-            _copy_tree(stage, tree, root, findings)
     if "dhparams.pem" in inputs.overrides and (data := read(root, "dhparams.pem", findings)) is not None:
         for path in _DH_PARAMETERS:
             stage.add(path, data)
@@ -134,47 +54,6 @@ def apply(stage: Stage, inputs: Inputs, root: Root) -> Findings:
         cause = "Fail2ban runs, but cannot set firewall rules: the container does not have the capability NET_ADMIN"
         findings.warnings.append(Severe("ENABLE_FAIL2BAN", cause, "run it with --cap-add=NET_ADMIN (compose: cap_add)"))
     return findings
-
-
-def _copy(stage: Stage, copied: Copied, root: Root, findings: Findings) -> None:
-    text = read(root, copied.name, findings)
-    if text is not None and copied.name == "dovecot.cf":
-        findings.problems += dovecot23.scan(copied.name, text)
-    if text is not None:
-        file = stage.add(copied.target, text, owner=copied.owner, group=copied.group, mode=copied.mode)
-        file.origin = Origin(1, copied.name)
-
-
-def _copy_tree(stage: Stage, tree: CopiedTree, root: Root, findings: Findings) -> None:
-    base = root(f"{VOLUME}/{tree.name}")
-    if tree.proof and not os.path.isfile(f"{base}/{tree.proof}"):
-        return
-    for parent, directories, names in os.walk(base, onerror=_unreadable(tree.name, findings)):
-        directories.sort()
-        relative = parent[len(base) :]
-        private = relative.strip("/").split("/")[0] in tree.private
-        mode = 0o600 if private else tree.mode
-        for name in sorted(names):
-            source = f"{tree.name}{relative}/{name}"
-            try:
-                data = root.read(f"{VOLUME}/{source}")
-            except OSError as error:
-                findings.problems.append(Problem(source, f"cannot be read: {error.strerror}", "make it readable"))
-                continue
-            file = stage.add(
-                f"{tree.target}{relative}/{name}", data or b"", owner=tree.owner, group=tree.group, mode=mode
-            )
-            file.origin = Origin(1, source)
-        stage.add_directory(
-            tree.target + relative, owner=tree.owner, group=tree.group, mode=0o700 if private else 0o755
-        )
-
-
-def _unreadable(name: str, findings: Findings) -> Callable[[OSError], None]:
-    def report(error: OSError) -> None:
-        findings.problems.append(Problem(name, f"cannot be read: {error.strerror}", "make it readable for root"))
-
-    return report
 
 
 def _main_cf(stage: Stage, root: Root, findings: Findings) -> None:

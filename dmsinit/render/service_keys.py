@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dmsinit.plan import Backup, Health, Limits, Needs, Probe, Readiness, Reload, Reread, Restart, Service, Stop
+from dmsinit.render.copies import FORMATS, Override
 from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.render.manifest import truth
 from dmsinit.render.state import Folder, StateDirectory
@@ -190,7 +191,12 @@ STATE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "folders": several(fields({"name": text, **_OWNED, "mode": mode})),
 }  # fmt: skip
 
-ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {"log": LOG, "state": STATE}
+OVERRIDE: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "file": text, "target": text, **_OWNED, "mode": mode, "proof": text, "private": texts,
+    "format": one_of("", *FORMATS), "when": flag,
+}  # fmt: skip
+
+ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {"log": LOG, "state": STATE, "override": OVERRIDE}
 """Tables of which there may be several, `[[log]]`. They are read before all else, by `facts`; the Plan has none."""
 
 
@@ -216,6 +222,13 @@ def state_directory(values: Mapping[str, Any]) -> StateDirectory:
         folders=tuple(Folder(**folder) for folder in values.get("folders", ())),
         **_given(rest),
     )  # fmt: skip
+
+
+def override(values: Mapping[str, Any]) -> Override:
+    """Return the override that the converted values of an `[[override]]` make."""
+    name = values["file"].rstrip("/")
+    rest = {key: values.get(key) for key in ("owner", "group", "mode", "proof", "private", "format")}
+    return Override(name, values["target"].rstrip("/"), tree=values["file"].endswith("/"), **_given(rest))
 
 
 def build(name: str, values: dict[str, Any]) -> Service:

@@ -231,17 +231,17 @@ class Reader:
         """Return the values of a section's keys, converted; unknown keys are reported with the nearest known one."""
         return self._converted(section, table, _KEYS[section])
 
-    def tables(self, name: str, needed: str) -> list[dict[str, Any]]:
-        """Return the values of each of the tables `[[NAME]]`, converted; one without the key `needed` is reported."""
+    def tables(self, name: str, *needed: str) -> list[dict[str, Any]]:
+        """Return the values of each of the tables `[[NAME]]`, converted; one without a `needed` key is reported."""
         tables = self._definition.values.get(name, [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self._report(self._definition.where("", name), f"{name} must be tables", f"write [[{name}]] and keys below")
             return []
         found = [self._converted(name, table, ARRAYS[name], index) for index, table in enumerate(tables)]
         for index, table in enumerate(tables):
-            if needed not in table:
-                self._report(self._definition.where(name, "", index), f"[[{name}]] has no {needed}", "write it below")
-        return [values for values in found if needed in values]
+            for key in set(needed) - set(table):
+                self._report(self._definition.where(name, "", index), f"[[{name}]] has no {key}", "write it below")
+        return [values for values in found if set(needed) <= set(values)]
 
     def _converted(
         self, section: str, table: Mapping[str, Any], known: Mapping[str, Callable[[Any], Any]], index: int = 0

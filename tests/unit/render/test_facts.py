@@ -2,6 +2,7 @@
 
 from dmsinit.problem import Problem
 from dmsinit.render import facts, logs
+from dmsinit.render.copies import Override
 from dmsinit.render.logs import LogFile, Rotation
 from dmsinit.render.paths import TEMPLATE_CACHE, TEMPLATES
 from dmsinit.render.stage import Stage
@@ -115,3 +116,29 @@ def test_state_of_services_that_run_or_say_when(system: System) -> None:
     (spool,) = read(system, ENABLE_POSTGREY="1").state
     folder = Folder("in", "x", "x", 0o700)
     assert spool == StateDirectory("/var/spool/x", "spool-x", "x", "y", top=("root", "z"), folders=(folder,))
+
+
+OVERRIDES = """
+command = ["/x"]
+enabled = "{{ enable_clamav }}"
+[[override]]
+file = "x.cf"
+target = "/etc/x/user.cf"
+group = "x"
+mode = "0640"
+[[override]]
+file = "x/"
+target = "/etc/x/"
+proof = "Table"
+when = "{{ enable_postgrey }}"
+"""
+
+
+def test_overrides_of_services_that_run(system: System) -> None:
+    system.service("x", OVERRIDES)
+    assert read(system, ENABLE_POSTGREY="1").overrides == []
+    assert read(system, ENABLE_CLAMAV="1", ENABLE_POSTGREY="1").overrides == [
+        Override("x.cf", "/etc/x/user.cf", group="x", mode=0o640),
+        Override("x", "/etc/x", tree=True, proof="Table"),
+    ]
+    assert len(read(system, ENABLE_CLAMAV="1").overrides) == 1

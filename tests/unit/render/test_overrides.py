@@ -1,8 +1,15 @@
 """Override files of the config volume."""
 
+from pathlib import Path
+
+from dmsinit.problem import Problem
+from dmsinit.render import facts
+from dmsinit.render.configured import Configured
 from dmsinit.render.context import Inputs, gather
 from dmsinit.render.overrides import apply, master_cf
+from dmsinit.render.paths import SERVICES, TEMPLATE_CACHE, TEMPLATES
 from dmsinit.render.stage import Stage
+from dmsinit.render.templates import Templates
 from dmsinit.render.texts import Findings, read
 
 from .conftest import System
@@ -16,7 +23,15 @@ def inputs(system: System, **environ: str) -> Inputs:
 
 def applied(system: System, stage: Stage | None = None, **environ: str) -> tuple[Stage, Findings]:
     stage = stage or Stage()
-    return stage, apply(stage, inputs(system, **environ), system.root)
+    given = inputs(system, **environ)
+    if not system.path(SERVICES).exists():
+        system.path(SERVICES).parent.mkdir(parents=True, exist_ok=True)
+        system.path(SERVICES).symlink_to(Path(__file__).parents[3] / "services")
+    templates = Templates(system.root(TEMPLATES), system.root(TEMPLATE_CACHE), given.context())
+    problems: list[Problem] = []
+    known = facts.read(system.root, templates, {**given.context(), **Configured(system.root).names()}, problems)
+    assert problems == []
+    return stage, apply(stage, given, known.overrides, system.root)
 
 
 def test_without_files_nothing_is_staged(system: System) -> None:
@@ -90,7 +105,7 @@ def test_permitted_networks_are_signed_for_also_with_a_users_trusted_hosts(syste
     system.volume("opendkim/TrustedHosts", "127.0.0.1\n")
     stage, _ = applied(system, PERMIT_DOCKER="network")
     assert stage.files["/etc/opendkim/TrustedHosts"].content == b"127.0.0.1\n172.16.0.0/12\n"
-    apply(stage, inputs(system, PERMIT_DOCKER="network"), system.root)
+    applied(system, stage, PERMIT_DOCKER="network")
     assert stage.files["/etc/opendkim/TrustedHosts"].content.count(b"172.16") == 1
 
 
