@@ -69,6 +69,33 @@ def test_a_virus_reaches_no_mailbox(scanner: Server) -> None:
     )
 
 
+ASKED = """
+import os, signal, socket, subprocess, sys
+pid = int(sys.argv[1])
+os.makedirs("/tmp/unpacked", exist_ok=True)
+with open("/tmp/unpacked/part", "w") as file:
+    file.write(sys.argv[2])
+os.kill(pid, signal.SIGSTOP)
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect("/run/clamav/clamd.ctl")
+    client.sendall(b"SCAN /tmp/unpacked\\n")
+    subprocess.run(["dmsctl", "restart", "clamav"], check=True, stdout=subprocess.DEVNULL)
+    try:
+        print(client.recv(1000).decode())
+    except ConnectionResetError:
+        print("no answer")
+"""
+"""A question to clamd that it has not heard yet when it is restarted."""
+
+
+def test_clamd_does_not_vouch_for_what_it_has_not_scanned(scanner: Server) -> None:
+    """Told to end by TERM, it leaves the work it has and answers OK."""
+    for _ in range(5):
+        pid = str(scanner.pids()["clamav"])
+        answer = scanner.containers.checked("exec", scanner.name, "python3", "-c", ASKED, pid, EICAR)
+        assert "OK" not in answer
+
+
 def test_its_logs_are_its_own(scanner: Server) -> None:
     listing = scanner.checked("stat", "-c", "%n %U:%G %a", "/var/log/mail/clamav.log", "/var/log/mail/freshclam.log")
     assert listing == "/var/log/mail/clamav.log clamav:adm 640\n/var/log/mail/freshclam.log clamav:adm 640\n"

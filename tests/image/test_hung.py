@@ -115,7 +115,7 @@ def expect_judged(server: Server, case: str) -> None:
     assert message["X-Virus-Scanned"] == "Yes"
     assert f"d={DOMAIN};" in message["DKIM-Signature"]
     server.until("[ $(postqueue -j | wc -l) = 0 ]")
-    assert not found(server, f"infected {case}")
+    assert not found(server, f"infected {case}"), server.mail_log()
 
 
 @pytest.mark.parametrize("service", ["amavis", "clamav"])
