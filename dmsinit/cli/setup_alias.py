@@ -16,7 +16,15 @@ def add(session: Session, arguments: list[str]) -> int:
 
 
 def delete(session: Session, arguments: list[str]) -> int:
-    edit_aliases.remove_alias(session.config, arguments[0], split_targets(arguments[1]), session.log.info)
+    alias, recipients = arguments[0], split_targets(arguments[1])
+    if not recipients:
+        raise Refused(f"cannot delete a recipient of the alias {alias}: none was given; see `setup alias del help`")
+    unknown = edit_aliases.remove_alias(session.config, alias, recipients, session.log.info)
+    if unknown is None:
+        session.log.warn(f"nothing was deleted: no alias {alias} exists; `setup alias list` shows those that do")
+    elif unknown:
+        named = ", ".join(unknown)
+        session.log.warn(f"not a recipient of the alias {alias}: {named}; `setup alias list` shows those that are")
     session.take_effect()
     return 0
 

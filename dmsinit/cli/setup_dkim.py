@@ -1,13 +1,10 @@
 """`setup config dkim`: keys to sign outgoing mail with."""
 
-import socket
-
 from dmsinit.cli import setup_dkim_rspamd
+from dmsinit.cli.setup_domains import hosted_domains
 from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.cli.setup_verb import Verb
-from dmsinit.volume import dkim, files, parse
-from dmsinit.volume.files import Findings
-from dmsinit.volume.model import Volume
+from dmsinit.volume import dkim
 
 DEFAULTS = {"keysize": "2048", "selector": "mail", "domain": ""}
 
@@ -22,7 +19,7 @@ def config_dkim(session: Session, arguments: list[str]) -> int:
     options = _options([word for word in arguments if word not in setup_dkim_rspamd.LEVELS])
     if not options["keysize"].isascii() or not options["keysize"].isdigit():
         raise Refused(f"keysize {options['keysize']} is not a number of bits; write for example 2048")
-    domains = tuple(name for name in options["domain"].split(",") if name) or _hosted_domains(session)
+    domains = tuple(name for name in options["domain"].split(",") if name) or hosted_domains(session)
     if not domains:
         session.log.warn("no key was made: there is no domain yet; add an account or name one: domain hill.test")
         return 0
@@ -50,17 +47,6 @@ def _options(arguments: list[str]) -> dict[str, str]:
             raise Refused(f"{keyword} needs a value")
         options[keyword] = value
     return options
-
-
-def _hosted_domains(session: Session) -> tuple[str, ...]:
-    findings = Findings()
-    accounts = parse.accounts(files.load(session.config, files.ACCOUNTS, findings) or [], findings)
-    aliases = files.join_continued(files.load(session.config, files.ALIASES, findings) or [])
-    domains = Volume(session.config, accounts=accounts, aliases=parse.aliases(aliases, findings)).domains
-    if session.setting("ACCOUNT_PROVISIONER", "FILE") == "LDAP":
-        host = session.setting("OVERRIDE_HOSTNAME", "") or socket.getfqdn()
-        domains = tuple(dict.fromkeys((*domains, host.partition(".")[2] or host)))
-    return domains
 
 
 VERBS = (

@@ -74,13 +74,17 @@ def _list(session: Session, _: Sequence[str]) -> int:
     return 0
 
 
-def _ban(session: Session, addresses: Sequence[str]) -> int:
+def _check_address(verb: str, address: str) -> None:
     try:
-        ipaddress.ip_network(addresses[0], strict=False)
+        ipaddress.ip_network(address, strict=False)
     except ValueError:
         raise Refused(
-            f"cannot ban {addresses[0]}: not an IP address or network; write for example 192.0.2.7 or 192.0.2.0/24"
+            f"cannot {verb} {address}: not an IP address or network; write for example 192.0.2.7 or 192.0.2.0/24"
         ) from None
+
+
+def _ban(session: Session, addresses: Sequence[str]) -> int:
+    _check_address("ban", addresses[0])
     code, text = _client("set", CUSTOM, "banip", addresses[0])
     if not code and text == "0" and addresses[0] in _banned().get(CUSTOM, []):
         session.log.info(f"{addresses[0]} is banned already")
@@ -96,12 +100,13 @@ def _ban(session: Session, addresses: Sequence[str]) -> int:
 
 
 def _unban(session: Session, addresses: Sequence[str]) -> int:
+    _check_address("unban", addresses[0])
     results = {jail: _client("set", jail, "unbanip", addresses[0]) for jail in _banned()}
     freed = {jail: count for jail, (code, count) in results.items() if not code and count != "0"}
     for jail, count in freed.items():
         print(f"Unbanned IP from {jail}: {count}")
     if not freed:
-        session.log.info(f"{addresses[0]} is not banned")
+        session.log.warn(f"{addresses[0]} is not banned; `setup fail2ban` lists who is")
     return 0
 
 

@@ -25,7 +25,8 @@ def _set(session: Session, arguments: list[str], *, new: bool) -> int:
 
 def delete(session: Session, arguments: list[str]) -> int:
     for name in arguments:
-        edit_accounts.remove_master(session.config, name, session.log.info)
+        if not edit_accounts.remove_master(session.config, name, session.log.info):
+            session.log.warn(f"no master user {name} exists; `setup dovecot-master list` shows those that do")
     session.take_effect()
     return 0
 

@@ -17,7 +17,10 @@ def set_quota(session: Session, arguments: list[str]) -> int:
 def delete(session: Session, arguments: list[str]) -> int:
     address = arguments[0].lower()
     edit_accounts.check_account(session.config, address)
-    edit_quotas.remove_quota(session.config, address, session.log.info)
+    if not edit_quotas.remove_quota(session.config, address, session.log.info):
+        session.log.warn(
+            f"nothing was deleted: {address} has no quota of its own; `setup email list` shows which holds"
+        )
     session.take_effect()
     return 0
 

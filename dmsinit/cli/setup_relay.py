@@ -1,5 +1,6 @@
 """`setup relay …`: through which server mail of a domain leaves, and with which credentials."""
 
+from dmsinit.cli.setup_domains import hosted_domains
 from dmsinit.cli.setup_session import Session
 from dmsinit.cli.setup_verb import Verb
 from dmsinit.volume import edit_tables
@@ -11,19 +12,25 @@ def add_auth(session: Session, arguments: list[str]) -> int:
     domain, user = arguments[:2]
     password = arguments[2] if len(arguments) > 2 else session.ask_password("password of the relay")
     edit_tables.set_relay_credentials(session.config, domain, user, password, session.log.info)
-    session.take_effect()
-    return 0
+    return _done(session, domain)
 
 
 def add_domain(session: Session, arguments: list[str]) -> int:
     domain, host, port = (*arguments, SMTP_PORT)[:3]
     edit_tables.set_relay(session.config, domain, host, port, session.log.info)
-    session.take_effect()
-    return 0
+    return _done(session, domain)
 
 
 def exclude_domain(session: Session, arguments: list[str]) -> int:
     edit_tables.exclude_from_relay(session.config, arguments[0], session.log.info)
+    return _done(session, arguments[0])
+
+
+def _done(session: Session, domain: str) -> int:
+    """Have it take effect; a domain that is not one of the accounts' may be meant, or mistyped."""
+    name, ours = domain.removeprefix("@").lower(), hosted_domains(session)
+    if ours and name not in ours and session.setting("ACCOUNT_PROVISIONER", "FILE") == "FILE":
+        session.log.warn(f"no account or alias is in {name}; `setup email list` shows the accounts")
     session.take_effect()
     return 0
 

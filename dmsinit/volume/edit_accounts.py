@@ -128,12 +128,13 @@ def set_master(directory: Path, name: str, password_hash: str, tell: Tell = unhe
         document.save()
 
 
-def remove_master(directory: Path, name: str, tell: Tell = unheard) -> None:
-    """Delete a master user; one that does not exist is fine."""
+def remove_master(directory: Path, name: str, tell: Tell = unheard) -> bool:
+    """Delete a master user; tell whether there was one."""
     with exclusive(directory, tell):
         document = master_document(directory)
-        document.discard(name)
+        found = document.discard(name)
         document.save()
+    return found
 
 
 def _login_of(text: str) -> str:

@@ -44,14 +44,24 @@ def add_alias(directory: Path, alias: str, recipients: tuple[str, ...], tell: Te
         document.save()
 
 
-def remove_alias(directory: Path, alias: str, recipients: tuple[str, ...], tell: Tell = unheard) -> bool:
-    """Delete recipients from an alias, and the alias with its last one; tell whether anything was there."""
+def remove_alias(
+    directory: Path, alias: str, recipients: tuple[str, ...], tell: Tell = unheard
+) -> tuple[str, ...] | None:
+    """Delete recipients from an alias, and the alias with its last one.
+
+    Returns those that it did not have, None when there is no such alias: both are fine.
+    """
     with exclusive(directory, tell):
         document = alias_document(directory)
+        found = document.find(alias)
+        if not found:
+            return None
+        known = {target.lower() for entry in found for target in _targets(entry)}
         for recipient in recipients:
             for entry in document.find(alias):
                 remove_recipient(document, entry, recipient)
-        return document.save()
+        document.save()
+    return tuple(recipient for recipient in recipients if recipient.lower() not in known)
 
 
 def remove_recipient(document: Document, entry: Entry, recipient: str) -> None:

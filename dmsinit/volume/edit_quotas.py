@@ -31,9 +31,10 @@ def set_quota(directory: Path, address: str, size: str, tell: Tell = unheard) ->
         document.save()
 
 
-def remove_quota(directory: Path, address: str, tell: Tell = unheard) -> None:
-    """Delete the quota of an address, so that the general one holds; no quota is fine."""
+def remove_quota(directory: Path, address: str, tell: Tell = unheard) -> bool:
+    """Delete the quota of an address, so that the general one holds; tell whether there was one."""
     with exclusive(directory, tell):
         document = quota_document(directory)
-        document.discard(address)
+        found = document.discard(address)
         document.save()
+    return found

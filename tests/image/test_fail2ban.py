@@ -230,6 +230,10 @@ def test_what_setup_says(containers: Containers, tmp_path: Path, guesser: Peer) 
     for verb in ("ban", "unban"):
         lacking = server.run("setup", "fail2ban", verb)
         assert (lacking.code, "WARN" in lacking.output) == (0, True)
+        wrong = server.run("setup", "fail2ban", verb, "guesser")
+        assert (wrong.code, "not an IP address" in wrong.output) == (1, True)
+    free = server.run("setup", "fail2ban", "unban", "192.0.2.7")
+    assert (free.code, "192.0.2.7 is not banned" in free.output) == (0, True)
     assert server.checked("setup", "fail2ban", "status").count("Status for the jail: ") == 3
     assert "Fail2ban v" in server.checked("setup", "fail2ban", "log")
     assert len(server.checked("setup", "fail2ban", "help").splitlines()) == 3

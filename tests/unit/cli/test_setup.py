@@ -267,8 +267,16 @@ def test_aliases(run: Run, tmp_path: Path) -> None:
     assert run("alias", "add", "s@x.test", "c@x.test") == (0, "", "")
     assert run("alias", "list") == (0, "* s@x.test a@x.test,b@x.test,c@x.test\n\n", "")
     assert run("alias", "del", "s@x.test", "b@x.test") == (0, "", "")
-    assert run("alias", "del", "s@x.test", "unknown@x.test") == (0, "", "")
-    assert (tmp_path / "config" / "postfix-virtual.cf").read_text() == "s@x.test a@x.test,c@x.test\n"
+    for words, reason in (
+        (("s@x.test", "a@x.test,unknown@x.test"), "not a recipient of the alias s@x.test: unknown@x.test"),
+        (("unknown@x.test", "a@x.test"), "no alias unknown@x.test exists"),
+    ):
+        code, output, errors = run("alias", "del", *words)
+        assert (code, output) == (0, ""), "the contract's"
+        assert reason in errors
+    assert run("alias", "add", "s@x.test", "a@x.test")[0] == 0
+    assert run("alias", "del", "s@x.test", " ")[0] == 1
+    assert (tmp_path / "config" / "postfix-virtual.cf").read_text() == "s@x.test c@x.test,a@x.test\n"
 
 
 @pytest.mark.parametrize("words", [["help"], ["-v", "help"], ["-vv", "--help"], ["--force", "-v", "-h"]])
@@ -295,12 +303,16 @@ def test_quotas_masters_and_relays(run: Run, tmp_path: Path) -> None:
     assert run("quota", "set", "a@x.test", stdin="7G\n")[0] == 0
     assert read(tmp_path / "config").quotas == {"a@x.test": "7G"}
     assert run("quota", "del", "a@x.test") == (0, "", "")
-    assert run("quota", "del", "a@x.test") == (0, "", "")
+    code, _, errors = run("quota", "del", "a@x.test")
+    assert (code, "a@x.test has no quota of its own" in errors) == (0, True)
     assert run("dovecot-master", "add", "admin", "x") == (0, "", "")
     assert run("dovecot-master", "list") == (0, "* admin\n\n", "")
-    assert run("dovecot-master", "del", "admin", "unknown") == (0, "", "")
+    code, _, errors = run("dovecot-master", "del", "admin", "unknown")
+    assert (code, "no master user unknown exists" in errors) == (0, True)
+    assert "admin" not in errors
     assert run("relay", "add-domain", "x.test", "relay.test") == (0, "", "")
-    assert run("relay", "exclude-domain", "y.test") == (0, "", "")
+    code, _, errors = run("relay", "exclude-domain", "y.test")
+    assert (code, "no account or alias is in y.test" in errors) == (0, True)
     assert (tmp_path / "config" / "postfix-relaymap.cf").read_text() == "@x.test [relay.test]:25\n@y.test\n"
     code, _, errors = run("relay", "add-auth", "x.test", "user", stdin="secret\nsecret\n")
     assert code == 0

@@ -47,8 +47,8 @@ def test_what_only_local_aliases_lead_to_is_refused(tmp_path: Path, recipient: s
 
 def test_remove_keeps_the_rest_and_takes_the_line_with_the_last(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("s@x.test\ta@x.test, ab@x.test,\n# c\n b@x.test\nas@x.test a@x.test\n")
-    assert remove_alias(tmp_path, "S@x.test", ("A@x.test",))
+    assert remove_alias(tmp_path, "S@x.test", ("A@x.test", "c@x.test")) == ("c@x.test",)
     assert (tmp_path / NAME).read_text() == "s@x.test\tab@x.test,b@x.test\n# c\nas@x.test a@x.test\n"
-    assert remove_alias(tmp_path, "s@x.test", ("ab@x.test", "b@x.test"))
-    assert not remove_alias(tmp_path, "s@x.test", ("b@x.test",))
+    assert remove_alias(tmp_path, "s@x.test", ("ab@x.test", "b@x.test")) == ()
+    assert remove_alias(tmp_path, "s@x.test", ("b@x.test",)) is None
     assert (tmp_path / NAME).read_text() == "# c\nas@x.test a@x.test\n"
