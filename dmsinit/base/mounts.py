@@ -8,6 +8,7 @@ from typing import Final
 
 MOUNTINFO: Final = "/proc/self/mountinfo"
 
+_KERNELS: Final = ("/dev", "/proc", "/sys")
 _REMOTE: Final = ("nfs", "9p", "fuse", "cifs", "smb", "virtiofs", "vboxsf", "prl_fs", "afs", "ceph", "gfs", "ocfs")
 """How the names of file systems begin that somebody else serves: another program, machine, or virtual machine."""
 _MOST_LINKS: Final = 40
@@ -88,3 +89,12 @@ def replaced(place: str, mounts: Mapping[str, str]) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 0
+
+
+def outdated(mounts: Mapping[str, str]) -> list[str]:
+    """Return the mounted files that were replaced where they come from; what may hang is not looked at."""
+    return [
+        path
+        for path in sorted(mounts)
+        if not path.startswith(_KERNELS) and not remote(path, mounts) and replaced(path, mounts)
+    ]

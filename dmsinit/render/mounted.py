@@ -12,7 +12,6 @@ from dmsinit.volume import files
 
 _SUFFIXES: Final = (".cf", ".conf", ".local", ".pem", ".sh", ".sieve")
 _NAMES: Final = ("whitelist_recipients",)
-_KERNELS: Final = ("/dev", "/proc", "/sys")
 
 
 def stale(root: Root) -> list[Problem]:
@@ -22,11 +21,7 @@ def stale(root: Root) -> list[Problem]:
         "is mounted by itself and was replaced on the host since: the server sees the old file, and cannot change it"
     )
     remedy = "recreate the container, and mount the directory instead of single files"
-    return [
-        Problem(path.removeprefix(f"{VOLUME}/"), cause, remedy)
-        for path in sorted(found)
-        if not path.startswith(_KERNELS) and not mounts.remote(path, found) and mounts.replaced(path, found)
-    ]
+    return [Problem(path.removeprefix(f"{VOLUME}/"), cause, remedy) for path in mounts.outdated(found)]
 
 
 def directories(root: Root) -> list[Problem]:

@@ -48,6 +48,7 @@ def test_a_script_that_was_moved_is_named_with_both_paths(mounted: Server) -> No
 
 def test_a_mounted_file_that_was_replaced_is_reported_when_it_happens(mounted: Server) -> None:
     mounted.wait_for_log(f"postfix-accounts.cf: {STALE}")
+    assert f"{CONFIG}/postfix-accounts.cf {STALE}" in mounted.run("dmsctl", "doctor").output
 
 
 def test_setup_refuses_to_write_into_it(mounted: Server) -> None:

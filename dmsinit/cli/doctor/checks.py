@@ -162,6 +162,15 @@ def _room(one: Space) -> Finding:
     return Finding(level, "space", what, "without room no mail is accepted", "delete something, or make it larger")
 
 
+def mounts(facts: Facts) -> Iterator[Finding]:
+    """What is mounted is what is on the host."""
+    for path in facts.outdated_mounts:
+        what = f"{path} is mounted by itself and was replaced on the host since"
+        why = "the server sees the old file, and cannot change it"
+        remedy = "recreate the container, and mount the directory instead of single files"
+        yield Finding("fail", "mounts", what, why, remedy)
+
+
 def memory(facts: Facts) -> Iterator[Finding]:
     """There is enough memory for ClamAV, which needs the most by far."""
     if not facts.on("ENABLE_CLAMAV") or facts.status is None:
@@ -240,5 +249,6 @@ def bans(facts: Facts) -> Iterator[Finding]:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
-    services, ports, certificate, configuration, addresses, space, memory, clock, relaying, bans, *checks_dns.CHECKS,
+    services, ports, certificate, configuration, addresses, space, mounts, memory, clock, relaying, bans,
+    *checks_dns.CHECKS,
 )  # fmt: skip

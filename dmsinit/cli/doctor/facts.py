@@ -110,6 +110,8 @@ class Facts:
     unreachable_addresses: Mapping[str, str] = field(default_factory=dict)
     """Addresses that the server writes to and that nobody reads, by the variable that names them."""
     spaces: tuple[Space, ...] = ()
+    outdated_mounts: tuple[str, ...] = ()
+    """Files that are mounted by themselves and were replaced on the host since."""
     memory_limit: float = math.inf
     mynetworks: str | None = None
     """Whom Postfix trusts; "" for nobody, None where it cannot be asked."""

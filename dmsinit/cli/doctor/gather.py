@@ -14,6 +14,7 @@ from pickle import UnpicklingError
 from typing import Any, Final
 
 import dmsinit
+from dmsinit.base import mounts
 from dmsinit.base.literal import clean
 from dmsinit.base.server_name import NoDomain, full_name
 from dmsinit.cli.doctor import keys, names, ports
@@ -46,7 +47,8 @@ async def gather() -> Facts:
     return Facts(
         now=time.time(), fqdn=fqdn, settings=settings, status=status, unreachable=unreachable, ports=listening,
         certificates=certificates, volume_problems=problems, domains=domains, unreachable_addresses=unread,
-        spaces=_spaces(), memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
+        spaces=_spaces(), outdated_mounts=tuple(mounts.outdated(_mounts())),
+        memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
         relay_restrictions=_postconf("smtpd_relay_restrictions", "smtpd_recipient_restrictions") or "",
         clock_synchronised=_clock(), built=os.stat(dmsinit.__file__).st_mtime, keys=found, names=answers,
         domains_with_keys=keys.made(Path(CONFIG)), bans=_bans(settings) if status else None,
@@ -136,11 +138,13 @@ def _spaces() -> tuple[Space, ...]:
 
 
 def _is_mounted(path: str) -> bool:
-    """Say whether something is mounted there or above, below the root (proc_pid_mountinfo(5), field 5)."""
-    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    points = [line.split(" ", 5)[4].replace("\\040", " ") for line in lines]
+    """Say whether something is mounted there or above, below the root."""
     place = os.path.realpath(path)
-    return any(place == point or (point != "/" and place.startswith(f"{point}/")) for point in points)
+    return any(place == point or (point != "/" and place.startswith(f"{point}/")) for point in _mounts())
+
+
+def _mounts() -> Mapping[str, str]:
+    return mounts.parse(Path(mounts.MOUNTINFO).read_text(errors="surrogateescape"))
 
 
 def _memory_limit() -> float:

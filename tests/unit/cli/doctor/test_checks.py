@@ -120,6 +120,12 @@ def test_room_is_judged_by_bytes_and_inodes(room: Space, level: str) -> None:
     assert finding.level == level
 
 
+def test_a_mounted_file_that_was_replaced_is_told() -> None:
+    (finding,) = checks.mounts(Facts(outdated_mounts=("/tmp/docker-mailserver/postfix-accounts.cf",)))
+    assert finding.level == "fail"
+    assert "postfix-accounts.cf is mounted by itself and was replaced on the host since" in finding.what
+
+
 def test_what_is_no_volume_is_told() -> None:
     facts = Facts(spaces=(Space("/var/mail-state", False, 0, 0.0, None), Space("/var/log/mail", False, GIB, 0.5, 0.5)))
     assert [finding.level for finding in checks.space(facts)] == ["warn", "ok"]
