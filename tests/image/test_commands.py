@@ -2,8 +2,34 @@
 
 import base64
 import json
+import re
+from collections.abc import Iterator
 
-from tests.image.harness import Server
+from tests.image.harness import ROOT, Server
+
+
+def shown() -> Iterator[str]:
+    """Yield the commands that documentation and man page show for the inside of the container, words of a shell."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        text = page.read_text()
+        yield from re.findall(r"docker (?:compose )?exec (?:-\S+ )*mailserver ([a-z][^`#\n]*)", text)
+        yield from re.findall(
+            r"^# ([a-z].*?)(?: {2,}|$)", "".join(re.findall(r"```console\n(.*?)```", text, re.S)), re.M
+        )
+    examples = (ROOT / "docs" / "man" / "dmsctl.8").read_text().partition(".SH EXAMPLES\n.nf\n")[2].partition(".fi")[0]
+    yield from examples.replace("\\-", "-").splitlines()
+
+
+def test_every_program_that_the_documentation_shows_is_in_the_image(server: Server) -> None:
+    commands = [re.sub(r"'[^']*'", "''", command) for command in shown()]
+    parts = (part.split() for command in commands for part in re.split(r"\s*(?:\|\|?|&&|;)\s*", command))
+    programs = {words[0] for words in parts if words}
+    programs |= {command.partition("xargs -r ")[2].split()[0] for command in commands if "xargs -r " in command}
+    assert {"dmsctl", "setup", "grep", "curl"} <= programs
+    absent = server.run(
+        "bash", "-c", 'for name; do type "$name" > /dev/null 2>&1 || echo "$name"; done', "-", *programs
+    )
+    assert absent.output.split() == []
 
 
 def test_print_environment(server: Server) -> None:
