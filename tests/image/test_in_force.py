@@ -148,6 +148,21 @@ def test_with_the_detection_stopped_the_change_is_applied_all_the_same(busy: Ser
     busy.checked("supervisorctl", "start", "changedetector")
 
 
+def test_what_a_service_that_hangs_has_not_taken_is_not_in_force(busy: Server) -> None:
+    """Its authentication server knows the account, but nobody can log in: its master starts no process for a client."""
+    name, master = f"hung@{DOMAIN}", str(busy.pids()["dovecot"])
+    busy.checked("kill", "-STOP", master)
+    try:
+        result = busy.run("setup", "email", "add", name, PASSWORD)
+    finally:
+        busy.run("kill", "-CONT", master)
+    assert result.code == 1
+    assert "not in force: cannot make dovecot read /etc/dovecot/userdb" in result.output
+    assert "does not answer" in result.output
+    busy.checked("dmsctl", "apply")
+    login(busy, name)
+
+
 def test_a_refused_apply_is_reported_with_its_reason_and_warnings_reach_who_asks(busy: Server) -> None:
     main_cf = busy.config / "postfix-main.cf"
     before = main_cf.read_text()
