@@ -59,7 +59,7 @@ class Configuration:
             while True:
                 # Without a table of what to heed (after a re-execution), the first run brings one.
                 names = await self._watcher.changed() if self._watcher.adopted else {""}
-                if not self._detecting:
+                if not names or not self._detecting:
                     continue
                 self._log.debug(f"written in the configuration: {', '.join(sorted(names))}")
                 installed = asyncio.Event()
@@ -123,6 +123,16 @@ class Configuration:
         self._system.warned(heard)
         return rendered
 
+    async def _asked_for(self) -> Rendered:
+        """Render for all who have asked until now; what has changed until now is read here, and needs no second run."""
+        self._next = None
+        changed = self._watcher.take()
+        try:
+            return await self._rendered("--apply")
+        except OperationFailed:  # it died, and what it has read is nowhere
+            self._watcher.put_back(changed)
+            raise
+
     @property
     def _detecting(self) -> bool:
         detector = self._supervisor.units.get(DETECTOR)
@@ -150,10 +160,8 @@ class Configuration:
 
     async def _flow(self, mode: str, installed: asyncio.Event) -> Changes:
         async with self.busy:
-            if mode == "--apply":
-                self._next = None  # it begins now: what is asked for later may have changed later
             began = time.monotonic()
-            rendered = self._latest = await self._rendered(mode)
+            rendered = self._latest = await (self._asked_for() if mode == "--apply" else self._rendered(mode))
             before = self._supervisor.plan
             well = {unit.name for unit in self._supervisor.units.values() if unit.done}
             try:

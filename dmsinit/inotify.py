@@ -65,7 +65,10 @@ class Watcher:
             self._look()
 
     async def changed(self) -> set[str]:
-        """Wait for a change, then for quiet; return the names that changed ("" when some were lost)."""
+        """Wait for a change, then for quiet; return the names that changed ("" when some were lost).
+
+        None at all when `take` has returned them meanwhile.
+        """
         await self._event.wait()
         deadline = asyncio.get_running_loop().time() + self._longest
         while asyncio.get_running_loop().time() < deadline:
@@ -78,6 +81,21 @@ class Watcher:
         self._event.clear()
         seen, self._seen = self._seen, set()
         return seen
+
+    def take(self) -> set[str]:
+        """Return the names that have changed so far: whoever reads the files from now on needs to be told no more.
+
+        `changed` then returns without a name, if it had begun to wait for quiet.
+        """
+        self._readable()
+        self._event.clear()
+        seen, self._seen = self._seen, set()
+        return seen
+
+    def put_back(self, names: Iterable[str]) -> None:
+        """Have names count as changed again that `take` has returned."""
+        for name in names:
+            self._mark(name)
 
     def close(self) -> None:
         if self._poll is not None:

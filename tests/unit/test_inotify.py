@@ -143,6 +143,19 @@ async def test_two_paths_of_one_directory_both_count(watcher: Watcher, tmp_path:
     assert await seen(watcher) == {"b"}
 
 
+async def test_what_somebody_reads_anyway_is_no_change_any_more(watcher: Watcher, tmp_path: Path) -> None:
+    watcher.watch([str(tmp_path / "accounts"), str(tmp_path / "later")])
+    (tmp_path / "accounts").write_text("x")
+    assert watcher.take() == {"accounts"}
+    (tmp_path / "later").write_text("x")
+    assert await seen(watcher) == {"later"}
+    waiting = asyncio.create_task(seen(watcher))
+    (tmp_path / "accounts").write_text("y")
+    assert watcher.take() == {"accounts"}
+    watcher.put_back(["accounts"])
+    assert await waiting == {"accounts"}
+
+
 @pytest.mark.parametrize("without", ["instance", "watches"])
 async def test_where_the_kernel_reports_nothing_a_note_counts(tmp_path: Path, without: str) -> None:
     note = tmp_path / "note"
