@@ -250,6 +250,16 @@ def behind(path: str, trust: Trust | None = None) -> Iterator[tuple[Directory, s
         yield found
 
 
+def _entered(here: Directory, name: str, make: int) -> Directory:
+    try:
+        return here.enter(name)
+    except FileNotFoundError:
+        if not make:
+            raise
+    here.make(name, make)
+    return here.enter(name)
+
+
 @contextmanager
 def _walk(
     path: str, trust: Trust, *, to: Literal["directory", "parent", "end"], make: int
@@ -282,9 +292,7 @@ def _walk(
                 yield here, name
                 return
             else:
-                if make:
-                    here.make(name, make)
-                above.append(here.enter(name))
+                above.append(_entered(here, name, make))
         yield above[-1], "."
     finally:
         for directory in above:

@@ -37,7 +37,7 @@ def _templates(stage: Stage, inputs: Inputs, templates: Templates, facts: Facts,
     problems: list[Problem] = []
 
     def expand(text: str) -> str:
-        return templates.expand(text, manifest.NAME, variables)
+        return templates.expand(text, lambda: manifest.NAME, variables)
 
     for name in templates.names():
         path = "/" + name.removesuffix(SUFFIX)

@@ -91,6 +91,9 @@ LOCAL_CONF: Final = "/etc/dovecot/local.conf"
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
+Planned = tuple[Service, ...]
+
+
 class Run:
     """One run of the flow; a check leaves the rendered files in the directory `into`, if one is named.
 
@@ -214,10 +217,9 @@ class Run:
         stage, problems = self._stage(inputs, templates, directory)
         self._voice.warn(prepare.unknown_zone(inputs.settings.tz, self._root))
         problems += self._verdict(inputs, self._start_checks(stage, directory), problems)
-        problems += self._early_services(inputs, templates)
+        problems += self._early_services(inputs, templates)[1]
         if problems:
             raise ProblemsFound(problems)
-        self._services(inputs, templates)
         sys.stdout.write(f"the configuration of {inputs.host.fqdn} is valid\n")
         return EX_OK
 
@@ -231,12 +233,12 @@ class Run:
             checks = self._start_checks(stage, directory)
             # Meanwhile: repairs that do no harm should the configuration be refused.
             self._voice.warn(start.before_files(self._facts) if start and not problems else ())
-            problems += self._early_services(inputs, templates)
+            planned, unusable = self._early_services(inputs, templates)
+            problems += unusable
             problems += self._verdict(inputs, checks, problems)
             problems += making.finish() if making else []
         if problems:
             raise ProblemsFound(problems)
-        planned = None if start else self._services(inputs, templates)
         with self._phase("install"):
             result = self._install(inputs, stage, start)
         expiries = certificate.Expiries(inputs.certificate.files, self._root)
@@ -313,17 +315,20 @@ class Run:
             awaited = [*verdict.missing, *verdict.jails]
             verdict.warnings += [Problem(problem.where, problem.cause, remedy) for problem in awaited]
 
-    def _early_services(self, inputs: Inputs, templates: Templates) -> list[Problem]:
-        """Read services that users define before anything is installed: all errors come at once."""
-        if not services.own_files(self._root):
-            return []
-        try:
-            self._services(inputs, templates)
-        except ProblemsFound as found:
-            return list(found.problems)
-        return []
+    def _early_services(self, inputs: Inputs, templates: Templates) -> tuple[Planned | None, list[Problem]]:
+        """Read services before anything is installed: all errors come at once.
 
-    def _services(self, inputs: Inputs, templates: Templates) -> tuple[Service, ...]:
+        None at a start, where they are read when user-patches.sh has run; then only those of users are of interest now.
+        """
+        if self._mode is Mode.BOOT and not services.own_files(self._root):
+            return None, []
+        try:
+            planned = self._services(inputs, templates)
+        except ProblemsFound as found:
+            return None, list(found.problems)
+        return None if self._mode is Mode.BOOT else planned, []
+
+    def _services(self, inputs: Inputs, templates: Templates) -> Planned:
         context = {**inputs.context(), **self._configured.names(), "mail_log_offset": self._mail_log_offset()}
         planned, warnings = supervisord.apply_edits(services.load(self._root, templates, context), self._root)
         self._voice.warn(warnings)

@@ -35,7 +35,7 @@ from dmsinit.render.atomic import (
     write_in,
 )
 from dmsinit.render.merge import merge
-from dmsinit.render.paths import CONFLICTS, RENDERED, RENDERED_BEFORE, STAGED, Root
+from dmsinit.render.paths import CONFLICTS, RENDERED, RENDERED_BEFORE, SPARE, STAGED, Root
 from dmsinit.render.stage import Stage, StagedDirectory, StagedFile
 
 _NOT_OURS: Final = (errno.EROFS, errno.EBUSY, errno.EXDEV)
@@ -307,10 +307,16 @@ class Installer:
                 make_directories(os.path.dirname(staged + path), 0o700)
                 write_file(staged + path, content, 0o600)
         self._keep_conflicts()
-        remove_tree(old)
+        # The tree of the run before last becomes the one to stage in: of it, only what differs is written.
+        spare = self._root(SPARE)
+        remove_tree(spare)
+        if os.path.isdir(old):
+            rename(old, spare)
         if os.path.isdir(self._rendered):
             rename(self._rendered, old)
         rename(staged, self._rendered)
+        if os.path.isdir(spare):
+            rename(spare, staged)
         if self._fresh:
             remove_tree(old)
             previous.forget(self._root)

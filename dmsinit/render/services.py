@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from dmsinit.plan import PlanError, Service, start_order
@@ -250,21 +250,21 @@ class Reader:
         for key, value in table.items():
             if not section and (key in SECTIONS or key in ARRAYS):
                 continue
-            where = self._definition.where(section, key, index)
+            where = partial(self._definition.where, section, key, index)
             if key not in known:
                 names = [*known, *((*SECTIONS, *ARRAYS) if not section else ())]
-                self._unknown(where, f"{section}.{key}" if section else key, key, names)
+                self._unknown(where(), f"{section}.{key}" if section else key, key, names)
                 continue
             try:
                 found[key] = known[key](self._expanded(value, where))
             except Unusable as error:
-                self._report(where, f"{key} {error}", error.remedy)
+                self._report(where(), f"{key} {error}", error.remedy)
             except ProblemsFound as error:
                 self.failed = True
                 self._problems.extend(error.problems)
         return found
 
-    def _expanded(self, value: Any, where: str) -> Any:
+    def _expanded(self, value: Any, where: Callable[[], str]) -> Any:
         """Return a value with the expressions in its strings resolved; list items that yield nothing are left out."""
         if isinstance(value, str):
             return self._expand(value, where)
@@ -275,7 +275,7 @@ class Reader:
             return {key: self._expanded(item, where) for key, item in value.items()}
         return value
 
-    def _expand(self, text: str, where: str) -> str:
+    def _expand(self, text: str, where: Callable[[], str]) -> str:
         if "{" not in text:
             return text
         plain = _PLAIN.fullmatch(text)

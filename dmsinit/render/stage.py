@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from dmsinit.render.atomic import Places, make_directories, remove_tree, write_in
+from dmsinit.base import trees
+from dmsinit.base.beneath import Directory, opened
+from dmsinit.render.atomic import write_in
 from dmsinit.render.paths import Root
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.
@@ -12,6 +14,10 @@ _CHECKED_DIRECTORIES: Final = (
     "/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d", "/etc/rspamd",
     "/etc/fail2ban", "/etc/fail2ban/action.d", "/etc/fail2ban/filter.d", "/etc/fail2ban/jail.d",
 )  # fmt: skip
+
+
+_Tree = dict[str, Any]
+"""What a directory holds: the bytes of each file, and such a table of each directory."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +88,20 @@ class Stage:
         self.directories[path] = StagedDirectory(path, owner, group, mode)
 
     def write(self, directory: str) -> None:
-        """Write the files into a fresh `directory` that only root can read: some hold secrets."""
-        remove_tree(directory)
-        make_directories(directory, 0o700)
-        with Places() as places:
-            for file in self.files.values():
-                parent, name = places.of(directory + file.path, make=0o755)
-                write_in(parent, name, file.content, 0o600)
+        """Make `directory`, which only root can read because some files hold secrets, hold these files and no others.
+
+        What an earlier run has left there is compared, and written only where it differs.
+        """
+        wanted: _Tree = {}
+        for file in self.files.values():
+            *above, name = file.path.strip("/").split("/")
+            here = wanted
+            for step in above:
+                here = here.setdefault(step, {})
+            here[name] = file.content
+        with opened(directory, make=0o700) as top:
+            os.fchmod(top.fd, 0o700)
+            _fill(top, wanted)
 
     def complete(self, directory: str, root: Root) -> None:
         """Link into `directory` what validators read and nothing renders: the package's and mounted files."""
@@ -99,3 +112,23 @@ class Stage:
                 path = f"{checked}/{name}"
                 if not os.path.lexists(directory + path):
                     os.symlink(root(path), directory + path)
+
+
+def _fill(here: Directory, wanted: _Tree) -> None:
+    """Make a directory hold what is wanted and nothing else; the same bytes are not written again."""
+    present = set()
+    for entry in here.entries():
+        kind = dict if entry.is_dir(follow_symlinks=False) else bytes if entry.is_file(follow_symlinks=False) else None
+        if kind is not None and isinstance(wanted.get(entry.name), kind):
+            present.add(entry.name)
+        else:
+            trees.remove(here, entry.name)
+    for name, content in wanted.items():
+        if isinstance(content, dict):
+            if name not in present:
+                here.make(name, 0o755)
+            with here.enter(name) as inner:
+                _fill(inner, content)
+        elif name not in present or here.read(name) != content:
+            here.unlink(name)
+            write_in(here, name, content, 0o600)

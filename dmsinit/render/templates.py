@@ -123,12 +123,12 @@ class Templates:
         """Return the mode of what a file yields where nothing else says: executable as the file itself is."""
         return 0o755 if os.stat(f"{self.directory}/{name}").st_mode & 0o100 else 0o644
 
-    def expand(self, text: str, where: str, variables: Mapping[str, Any]) -> str:
-        """Return `text` with its expressions resolved; ProblemsFound says `where` it stands."""
+    def expand(self, text: str, where: Callable[[], str], variables: Mapping[str, Any]) -> str:
+        """Return `text` with its expressions resolved; ProblemsFound says `where` it is (looked for only then)."""
         try:
             return self._environment.get_template(self._loader.name_of(text)).render(variables)
         except (TemplateError, TypeError, ValueError, KeyError, AttributeError) as error:
-            raise ProblemsFound([_problem(where, error, lines=False)]) from error
+            raise ProblemsFound([_problem(where(), error, lines=False)]) from error
 
     def compile(self, texts: Iterable[str] = ()) -> int:
         """Compile all template files and `texts` into the cache file; return how many are in it."""

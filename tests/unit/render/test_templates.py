@@ -41,9 +41,9 @@ def test_syntax_error_tells_the_line(system: System) -> None:
 
 def test_expressions_of_other_files(system: System) -> None:
     found = templates(system)
-    assert found.expand("a {{ x + 1 }} b", "service.toml:3", {"x": 1}) == "a 2 b"
+    assert found.expand("a {{ x + 1 }} b", lambda: "service.toml:3", {"x": 1}) == "a 2 b"
     with pytest.raises(ProblemsFound) as caught:
-        found.expand("{{ nosuch }}", "service.toml:3", {})
+        found.expand("{{ nosuch }}", lambda: "service.toml:3", {})
     assert caught.value.problems[0].where == "service.toml:3"
 
 
