@@ -8,19 +8,10 @@ The executables of older images (`addmailuser`, …) are the same program under 
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import PurePath
 from typing import Final
 
-from dmsinit.cli import (
-    setup_alias,
-    setup_debug,
-    setup_dkim,
-    setup_email,
-    setup_fail2ban,
-    setup_master,
-    setup_quota,
-    setup_relay,
-)
 from dmsinit.cli.setup_session import Refused, Session, checked_text
 from dmsinit.cli.setup_verb import Verb
 from dmsinit.volume.errors import EditError
@@ -30,20 +21,17 @@ EXIT_REFUSED: Final = 1
 EXIT_INVALID: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-VERBS: Final[dict[tuple[str, ...], Verb]] = {
-    verb.words: verb
-    for room in (
-        setup_email,
-        setup_alias,
-        setup_quota,
-        setup_master,
-        setup_dkim,
-        setup_relay,
-        setup_fail2ban,
-        setup_debug,
-    )  # fmt: skip
-    for verb in room.VERBS
+ROOMS: Final[dict[str, tuple[str, ...]]] = {
+    "email": ("setup_email",),
+    "alias": ("setup_alias",),
+    "quota": ("setup_quota",),
+    "dovecot-master": ("setup_master",),
+    "config": ("setup_dkim",),
+    "relay": ("setup_relay",),
+    "fail2ban": ("setup_fail2ban",),
+    "debug": ("setup_fail2ban", "setup_debug"),
 }
+"""Where the verbs are that begin with a word: only these modules are imported for one of them."""
 
 LEGACY_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "addmailuser": ("email", "add"),
@@ -68,6 +56,13 @@ LEGACY_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "fail2ban": ("fail2ban",),
 }
 """Names in /usr/local/bin that call a verb, as `docker exec` recipes out there do."""
+
+
+def verbs(*firsts: str) -> dict[tuple[str, ...], Verb]:
+    """Return the verbs that begin with one of these words, all without any."""
+    rooms = [import_module(f"dmsinit.cli.{name}") for first in firsts or ROOMS for name in ROOMS.get(first, ())]
+    found = {verb.words: verb for room in rooms for verb in room.VERBS}
+    return {words: verb for words, verb in found.items() if not firsts or words[0] in firsts}
 
 
 def main() -> int:
@@ -98,8 +93,9 @@ def run(arguments: Sequence[str], session: Session) -> int:
 
 
 def _find(arguments: Sequence[str]) -> tuple[Verb | None, list[str]]:
+    known = verbs(arguments[0])
     for count in (2, 1):
-        verb = VERBS.get(tuple(arguments[:count]))
+        verb = known.get(tuple(arguments[:count]))
         if verb is not None:
             return verb, list(arguments[count:])
     return None, []
@@ -133,7 +129,7 @@ def _carry_out(verb: Verb, arguments: list[str], session: Session) -> int:
 
 def general_usage() -> str:
     """Return the list of all verbs."""
-    lines = [_usage_line(verb) for verb in VERBS.values()]
+    lines = [_usage_line(verb) for verb in verbs().values()]
     return (
         "setup - edit accounts, aliases and more of this mail server\n\n"
         "Usage: setup VERB ARGUMENTS...\n       setup VERB help\n\n" + "".join(lines) + "\n"
@@ -144,7 +140,7 @@ def general_usage() -> str:
 
 def group_usage(group: str) -> str:
     """Return the list of the verbs that begin with a word; "" when there is none."""
-    return "".join(_usage_line(verb) for words, verb in VERBS.items() if words[0] == group)
+    return "".join(_usage_line(verb) for verb in verbs(group).values())
 
 
 def _usage_line(verb: Verb) -> str:

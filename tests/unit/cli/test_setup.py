@@ -63,7 +63,7 @@ def test_usage_and_invalid_commands(run: Run) -> None:
         assert "setup help" in second
 
 
-@pytest.mark.parametrize("verb", [verb for verb in setup.VERBS.values() if verb.has_help], ids=lambda verb: verb.name)
+@pytest.mark.parametrize("verb", [verb for verb in setup.verbs().values() if verb.has_help], ids=lambda verb: verb.name)
 def test_every_verb_has_a_manual(run: Run, verb: Verb) -> None:
     code, output, errors = run(*verb.words, "help")
     assert (code, errors) == (0, "")
@@ -86,7 +86,7 @@ def test_the_executables_of_the_contract_are_there(tmp_path: Path) -> None:
     row = next(line for line in table.read_text().splitlines() if line.startswith("addmailuser"))
     names = row.split("\t")[0].split(", ")
     assert set(names) == set(setup.LEGACY_NAMES)
-    assert set(setup.LEGACY_NAMES.values()) <= set(setup.VERBS)
+    assert set(setup.LEGACY_NAMES.values()) <= set(setup.verbs())
 
 
 def test_an_executable_is_chosen_by_its_name(
