@@ -7,7 +7,7 @@ from typing import Final
 
 from dmsinit.render.addresses import inet
 from dmsinit.render.paths import Root
-from dmsinit.render.processes import run
+from dmsinit.render.processes import run_all
 
 SOCKETS: Final = "/var/spool/postfix/public"
 _HAPROXY: Final = {"postscreen": "postscreen_upstream_proxy_protocol", "smtpd": "smtpd_upstream_proxy_protocol"}
@@ -49,21 +49,18 @@ def doors(own: str, root: Root) -> list[str]:
     """
     if not root.exists("/etc/postfix/master.cf"):  # nothing is installed yet: no probe asks before it is
         return [f"unix:{SOCKETS}/{own}"]
-    listed = run(["postconf", "-c", root("/etc/postfix"), "-M"])
+    names = ("inet_interfaces", "inet_protocols", *_HAPROXY.values())
+    command = ["postconf", "-c", root("/etc/postfix")]
+    listed, said = run_all(([*command, "-M"], [*command, "-x", *names]))
     services = entries(listed.stdout)
     found = [f"unix:{SOCKETS}/{own}"] if any(entry.name == own and entry.kind == "unix" for entry in services) else []
-    values = _values(root)
+    pairs = (line.partition("=") for line in said.stdout.splitlines())
+    values = {name.strip(): value.strip() for name, _, value in pairs}
     greeting = [entry for entry in services if entry.kind == "inet" and entry.program == "postscreen"]
     if not found and not greeting:
         greeting = [entry for entry in services if entry.kind == "inet" and entry.program == "smtpd"]
     found += [address(entry, values) for entry in greeting[:1]]
     return found or [f"unix:{SOCKETS}/{own}"]
-
-
-def _values(root: Root) -> dict[str, str]:
-    names = ("inet_interfaces", "inet_protocols", *_HAPROXY.values())
-    lines = run(["postconf", "-c", root("/etc/postfix"), "-x", *names]).stdout.splitlines()
-    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
 
 
 def address(entry: Entry, values: Mapping[str, str]) -> str:
