@@ -11,7 +11,7 @@ from dmsinit.problem import ProblemsFound
 from dmsinit.render import journal
 from dmsinit.render.atomic import TEMPORARY_SUFFIX
 from dmsinit.render.install import Installer, Result
-from dmsinit.render.paths import CONFLICTS, RENDERED, STAGED, mount_points
+from dmsinit.render.paths import CONFLICTS, RENDERED, RENDERED_BEFORE, SPARE, STAGED, mount_points
 from dmsinit.render.stage import Stage
 
 from .conftest import System, dying_at_rename
@@ -52,6 +52,18 @@ def test_second_installation_writes_nothing(system: System) -> None:
         assert installed(system, files, fresh=fresh).changes == {}
     after = {path: entry for path, entry in system.tree().items() if "/var/lib/" not in path}
     assert after == before
+
+
+def test_the_tree_of_the_run_before_last_is_staged_in_again(system: System) -> None:
+    for content in ("one", "two", "three"):
+        assert installed(system, {"/etc/a": content, "/etc/b": "same"}).changes
+    assert (system.read(RENDERED + "/etc/a"), system.read(RENDERED_BEFORE + "/etc/a")) == ("three", "two")
+    assert system.read(STAGED + "/etc/a") == "one"
+    assert not system.path(SPARE).exists()
+    system.write(f"{SPARE}/etc/a", "left by a run that died between two renames")
+    installed(system, {"/etc/a": "four", "/etc/b": "same"})
+    assert system.read("/etc/a") == "four"
+    assert system.read(STAGED + "/etc/a") == "two"
 
 
 def test_change_is_installed_with_mode_and_settled_time(system: System) -> None:

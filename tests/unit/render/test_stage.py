@@ -16,6 +16,24 @@ def test_staged_tree_is_fresh_and_private(system: System) -> None:
     assert not system.path(f"{STAGED}/etc/leftover").exists()
 
 
+def test_what_an_earlier_run_has_staged_is_written_only_where_it_differs(system: System) -> None:
+    stage = Stage()
+    for name, content in (("same", "x"), ("other", "new"), ("file/inner", "x"), ("directory", "x"), ("link", "x")):
+        stage.add(f"/etc/{name}", content)
+    for name, content in (("same", "x"), ("other", "old"), ("file", "x"), ("directory/inner", "x"), ("gone/x", "x")):
+        system.write(f"{STAGED}/etc/{name}", content)
+    system.path(f"{STAGED}/etc/link").symlink_to("same")
+    system.path(f"{STAGED}/etc/broken").symlink_to("nowhere")
+    kept = system.path(f"{STAGED}/etc/same").stat().st_ino
+    stage.write(system.root(STAGED))
+    staged = f"{system.directory}{STAGED}"
+    assert {path.removeprefix(staged) for path in system.tree() if path.startswith(staged)} == stage.files.keys()
+    for path, file in stage.files.items():
+        assert system.read(STAGED + path) == file.content.decode()
+    assert not system.path(f"{STAGED}/etc/link").is_symlink()
+    assert system.path(f"{STAGED}/etc/same").stat().st_ino == kept
+
+
 def test_validators_see_installed_files_that_nothing_renders(system: System) -> None:
     system.write("/etc/dovecot/conf.d/99-user.conf", "x")
     system.write("/etc/dovecot/conf.d/10-ours.conf", "old")
