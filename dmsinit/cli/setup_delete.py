@@ -1,23 +1,18 @@
 """`setup email del`: first the accounts, then the sessions of their users, then their mail: nothing comes back."""
 
 import re
-import subprocess
-import time
 from dataclasses import dataclass
 from typing import Final
 
+from dmsinit.cli._open_sessions import end_sessions
 from dmsinit.cli.setup_session import Refused, Session
 from dmsinit.volume import edit_accounts, read, reliance
 from dmsinit.volume.errors import EditError
 from dmsinit.volume.lock import lock_file
 from dmsinit.volume.mailbox import MailboxMissing, Removal
-from dmsinit.volume.names import is_login
 
 LOCK_NAME: Final = "delmailuser.lock"
 """The lock that other containers on the same volume know."""
-_SETTLE_SECONDS: Final = 5.0
-"""A session that is told to end finishes its command first."""
-_PAUSE_SECONDS: Final = 0.05
 _MAIL_PATH: Final = re.compile(r"(?:^| )userdb_mail_path=(\S+)")
 
 
@@ -46,8 +41,7 @@ def delete(session: Session, arguments: list[str]) -> int:
     _warn_of_unreachable(session, [one.address for one in deletions if one.gone])
     try:
         if any(one.gone for one in deletions) and session.take_effect():
-            # Only logins: in other names, which nobody is logged in with, doveadm would see patterns.
-            _end_sessions([one.address for one in deletions if one.gone and is_login(one.address)])
+            end_sessions([one.address for one in deletions if one.gone])
     finally:
         for one in deletions:
             _remove_mail(session, one)
@@ -134,27 +128,3 @@ def _remove_mail(session: Session, one: _Deletion) -> None:
     except EditError as error:
         session.log.error(str(error))
         one.complete = False
-
-
-def _end_sessions(addresses: list[str]) -> None:
-    """Disconnect the users who are logged in: their sessions could write mail where there is no account any more."""
-    deadline = time.monotonic() + _SETTLE_SECONDS
-    for address in addresses:
-        try:
-            _doveadm("kick", "--", address)
-            while _is_logged_in(address) and time.monotonic() < deadline:
-                time.sleep(_PAUSE_SECONDS)
-        except (OSError, subprocess.TimeoutExpired):
-            return  # where Dovecot does not run, nobody is logged in
-
-
-def _is_logged_in(address: str) -> bool:
-    return len(_doveadm("-f", "tab", "who", "-1", "--", address).splitlines()) > 1  # the first line is the head
-
-
-def _doveadm(*words: str) -> str:
-    command = ["doveadm", *words]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_SETTLE_SECONDS
-    )
-    return done.stdout

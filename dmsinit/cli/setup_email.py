@@ -1,5 +1,6 @@
 """`setup email …`: accounts in the config volume."""
 
+from dmsinit.cli._open_sessions import end_sessions
 from dmsinit.cli.setup_delete import delete
 from dmsinit.cli.setup_restrict import RESTRICT
 from dmsinit.cli.setup_session import Refused, Session
@@ -32,7 +33,8 @@ def update(session: Session, arguments: list[str]) -> int:
         session.log.warn(f"the third column of {address} is dropped; add it again by hand if it is needed: {further}")
     password = arguments[1] if len(arguments) > 1 else session.ask_password("password")
     edit_accounts.update_account(session.config, address, hash_password(password), session.log.info)
-    session.take_effect()
+    if session.take_effect():
+        end_sessions([address])  # whoever has the old password is out, too
     return 0
 
 
@@ -65,7 +67,7 @@ VERBS = (
         update,
         1,
         2,
-        description=_PROMPT_NOTE,
+        description=f"Sessions of IMAP, POP3 and ManageSieve that are open end. {_PROMPT_NOTE}",
         examples=("setup email update anna@hill.test",),
         edits=True,
     ),

@@ -1,16 +1,19 @@
 """An answer is true when it is given: what `setup` has changed is in force, or it says why not and exits with 1."""
 
 import imaplib
+import poplib
 import smtplib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.image.conftest import Start
-from tests.image.harness import DOMAIN, PASSWORD, UP, Containers, Server, account, untrusting
+from tests.image.harness import DOMAIN, PASSWORD, PATIENCE_SECONDS, UP, Containers, Server, account, untrusting
+from tests.image.sieve import ManageSieve, managesieve
 
 ANNA = f"anna@{DOMAIN}"
 
@@ -19,7 +22,7 @@ ANNA = f"anna@{DOMAIN}"
 def busy(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server that every test of this file changes, each in accounts of its own."""
     files = {"postfix-accounts.cf": account(ANNA), "postfix-main.cf": "postscreen_greet_wait = 1s\n"}
-    environment = {"ENABLE_AMAVIS": "0", "PERMIT_DOCKER": "none"}
+    environment = {"ENABLE_AMAVIS": "0", "PERMIT_DOCKER": "none", "ENABLE_POP3": "1", "ENABLE_MANAGESIEVE": "1"}
     server = containers.start(files, tmp_path_factory.mktemp("in-force"), environment=environment)
     yield server.wait_until_up()
     server.remove()
@@ -104,21 +107,58 @@ def test_quota_restriction_and_master_user_hold_at_once(busy: Server) -> None:
         login(busy, f"{ANNA}*admin", "two")
 
 
+def sessions(server: Server, user: str, stack: ExitStack) -> list[Callable[[], object]]:
+    """Log in by IMAP, POP3 and ManageSieve; return what each could do to the mailbox."""
+    imap = imaplib.IMAP4_SSL(server.address, 993, ssl_context=untrusting(), timeout=PATIENCE_SECONDS)
+    stack.callback(imap.shutdown)
+    imap.login(user, PASSWORD)
+    imap.create("Before")
+    pop = poplib.POP3_SSL(server.address, 995, context=untrusting(), timeout=PATIENCE_SECONDS)
+    stack.callback(pop.close)
+    pop.user(user)
+    pop.pass_(PASSWORD)
+    sieve = managesieve(server, user)
+    script = sieve.__enter__()  # its end would say goodbye to who is not there any more
+    return [lambda: imap.create("After"), pop.stat, lambda: upload(script)]
+
+
+def upload(script: ManageSieve) -> None:
+    """Upload a script; OSError when the session is over, with or without a BYE."""
+    try:
+        answer = script.put("after", "keep;")
+    except AssertionError as closed:
+        raise ConnectionError(*closed.args) from None
+    if not answer.startswith(b"OK"):
+        raise ConnectionError(answer)
+
+
 def test_who_is_connected_does_not_bring_a_deleted_mailbox_back(busy: Server) -> None:
     name = f"gone@{DOMAIN}"
     busy.checked("setup", "email", "add", name, PASSWORD)
-    imap = imaplib.IMAP4_SSL(busy.address, 993, ssl_context=untrusting())
-    imap.login(name, PASSWORD)
-    imap.create("Before")
-    busy.checked("setup", "email", "del", "-y", name)
-    with pytest.raises((imaplib.IMAP4.error, OSError)):
-        imap.create("After")
-    imap.shutdown()
+    with ExitStack() as stack:
+        connected = sessions(busy, name, stack)
+        busy.checked("setup", "email", "del", "-y", name)
+        for act in connected:
+            with pytest.raises((imaplib.IMAP4.error, poplib.error_proto, OSError)):
+                act()
     assert busy.run("ls", f"/var/mail/{DOMAIN}/gone").code != 0
     assert "deleted" not in busy.checked("ls", "-A", f"/var/mail/{DOMAIN}")
     assert answer_to(busy, name) == 550
     with pytest.raises(imaplib.IMAP4.error):
         login(busy, name)
+
+
+def test_a_new_password_ends_the_sessions_of_the_old_one_and_nobody_elses(busy: Server) -> None:
+    name = f"renewed@{DOMAIN}"
+    busy.checked("setup", "email", "add", name, PASSWORD)
+    with ExitStack() as stack, busy.imap(ANNA) as other:
+        connected = sessions(busy, name, stack)
+        busy.checked("setup", "email", "update", name, "another")
+        for act in connected:
+            with pytest.raises((imaplib.IMAP4.error, poplib.error_proto, OSError)):
+                act()
+        assert other.noop()[0] == "OK"
+    login(busy, name, "another")
 
 
 def test_mail_is_signed_after_config_dkim(busy: Server) -> None:
