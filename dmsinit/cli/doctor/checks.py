@@ -128,6 +128,17 @@ def configuration(facts: Facts) -> Iterator[Finding]:
         yield Finding("ok", "config", f"the volume can be read; {count} domain{'s' * (count != 1)}")
 
 
+def secrets(facts: Facts) -> Iterator[Finding]:
+    """Passwords and keys in the config volume are not readable for every daemon."""
+    if facts.exposed:
+        count = len(facts.exposed)
+        what = f"{count} file{'s' * (count != 1)} with passwords or keys can be read by every user in the container"
+        more = ["…"] if count > _MOST_PROBLEMS else []
+        why = "a daemon that is taken over could read them"
+        remedy = f"in the config volume, run: chmod o-r {' '.join([*facts.exposed[:_MOST_PROBLEMS], *more])}"
+        yield Finding("warn", "secrets", what, why, remedy)
+
+
 def addresses(facts: Facts) -> Iterator[Finding]:
     """Somebody reads what the server itself sends."""
     for name, address in facts.unreachable_addresses.items():
@@ -249,6 +260,6 @@ def bans(facts: Facts) -> Iterator[Finding]:
 
 
 CHECKS: Final[tuple[Check, ...]] = (
-    services, ports, certificate, configuration, addresses, space, mounts, memory, clock, relaying, bans,
+    services, ports, certificate, configuration, secrets, addresses, space, mounts, memory, clock, relaying, bans,
     *checks_dns.CHECKS,
 )  # fmt: skip

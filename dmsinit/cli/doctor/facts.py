@@ -106,6 +106,8 @@ class Facts:
     ports: tuple[Port, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     volume_problems: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    """Files of the config volume with secrets that every user in the container can read."""
     domains: tuple[str, ...] = ()
     unreachable_addresses: Mapping[str, str] = field(default_factory=dict)
     """Addresses that the server writes to and that nobody reads, by the variable that names them."""

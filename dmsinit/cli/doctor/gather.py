@@ -17,7 +17,7 @@ import dmsinit
 from dmsinit.base import mounts
 from dmsinit.base.literal import clean
 from dmsinit.base.server_name import NoDomain, full_name
-from dmsinit.cli.doctor import keys, names, ports
+from dmsinit.cli.doctor import keys, names, ports, secrets
 from dmsinit.cli.doctor.facts import Facts, Space
 from dmsinit.control.client import Unreachable, request
 from dmsinit.helpers import bans
@@ -51,7 +51,8 @@ async def gather() -> Facts:
         memory_limit=_memory_limit() if status else math.inf, mynetworks=_postconf("mynetworks"),
         relay_restrictions=_postconf("smtpd_relay_restrictions", "smtpd_recipient_restrictions") or "",
         clock_synchronised=_clock(), built=os.stat(dmsinit.__file__).st_mtime, keys=found, names=answers,
-        domains_with_keys=keys.made(Path(CONFIG)), bans=_bans(settings) if status else None,
+        domains_with_keys=keys.made(Path(CONFIG)), exposed=tuple(secrets.exposed(Path(CONFIG))),
+        bans=_bans(settings) if status else None,
     )  # fmt: skip
 
 
