@@ -88,6 +88,7 @@ RUN cd /usr/share/dmsinit && echo "$DMS_RELEASES_URL" > releases-url \
  && rm bin/init-shim && mv bin/* /usr/local/bin/ && rmdir bin \
  && python3 -I -m compileall -q /usr/lib/python3/dist-packages/dmsinit \
  && dmsinit render --compile \
+ && find / -xdev -type f -perm -4000 -exec chmod u-s {} + \
  && cd /usr/local/bin && for name in \
       addmailuser updatemailuser delmailuser listmailuser addalias delalias listalias setquota delquota \
       adddovecotmasteruser updatedovecotmasteruser deldovecotmasteruser listdovecotmasteruser open-dkim rspamd-dkim \

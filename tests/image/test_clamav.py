@@ -96,6 +96,13 @@ def test_clamd_does_not_vouch_for_what_it_has_not_scanned(scanner: Server) -> No
         assert "OK" not in answer
 
 
+def test_who_scans_changes_nothing_of_amavis(scanner: Server) -> None:
+    """clamd parses what strangers send; it is of Amavis' group, to read what is unpacked."""
+    find = "find /var/lib/amavis/ -writable ! -type s ! -type l"
+    found = scanner.checked("setpriv", "--reuid=clamav", "--regid=clamav", "--init-groups", "sh", "-c", f"{find}; true")
+    assert [line for line in found.splitlines() if line.startswith("/")] == []
+
+
 def test_its_logs_are_its_own(scanner: Server) -> None:
     listing = scanner.checked("stat", "-c", "%n %U:%G %a", "/var/log/mail/clamav.log", "/var/log/mail/freshclam.log")
     assert listing == "/var/log/mail/clamav.log clamav:adm 640\n/var/log/mail/freshclam.log clamav:adm 640\n"

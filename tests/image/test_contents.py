@@ -35,6 +35,11 @@ def test_nothing_in_it_compiles(found: Result) -> None:
     assert "/usr/lib/gcc/" not in found.output
 
 
+def test_no_program_makes_root_of_who_starts_it(containers: Containers) -> None:
+    """What is setgid is needed: mail by postdrop and postqueue, PAM; crontab and chage are Debian's, and no root."""
+    assert containers.command("find", "/", "-xdev", "-type", "f", "-perm", "-4000").output == ""
+
+
 def test_spamassassin_has_its_rules_as_machine_code_all_the_same(containers: Containers) -> None:
     said = containers.command("spamassassin", "-D", "zoom", "-L", "-t", stdin="Subject: x\n\nhello\n").output
     assert "compiled rules (100%)" in said
