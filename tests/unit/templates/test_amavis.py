@@ -190,4 +190,4 @@ def test_what_root_learns_belongs_to_amavis_too(render: Render) -> None:
     rendered = render(ENABLE_SPAMASSASSIN="1")
     assert rendered.lines("/etc/spamassassin/docker-mailserver.cf") == ["bayes_file_mode 0770"]
     directory = rendered.directories["/var/lib/amavis/.spamassassin"]
-    assert (directory.owner, directory.group, directory.mode) == ("amavis", "amavis", 0o2770)
+    assert (directory.owner, directory.group, directory.mode) == ("amavis", "amavis", 0o2750)
