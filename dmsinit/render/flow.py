@@ -308,11 +308,13 @@ class Run:
         if not os.path.isfile(self._root(USER_PATCHES)) or self._mode in (Mode.APPLY, Mode.DETECT):
             verdict.problems += verdict.missing
             verdict.warnings += verdict.jails
+            # A start goes on without the mail of one domain.
+            (verdict.warnings if self._mode is Mode.BOOT else verdict.problems).extend(verdict.tables)
         elif self._mode is Mode.BOOT:
             self._missing += verdict.missing
         else:
             remedy = "make sure that user-patches.sh provides it"
-            awaited = [*verdict.missing, *verdict.jails]
+            awaited = [*verdict.missing, *verdict.tables, *verdict.jails]
             verdict.warnings += [Problem(problem.where, problem.cause, remedy) for problem in awaited]
 
     def _early_services(self, inputs: Inputs, templates: Templates) -> tuple[Planned | None, list[Problem]]:

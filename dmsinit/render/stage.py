@@ -11,7 +11,7 @@ from dmsinit.render.paths import Root
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.
 _CHECKED_DIRECTORIES: Final = (
-    "/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d", "/etc/rspamd",
+    "/etc/postfix", "/etc/dovecot", "/etc/dovecot/conf.d", "/etc/rspamd", "/etc/amavis/conf.d",
     "/etc/fail2ban", "/etc/fail2ban/action.d", "/etc/fail2ban/filter.d", "/etc/fail2ban/jail.d",
 )  # fmt: skip
 
@@ -102,6 +102,10 @@ class Stage:
         with opened(directory, make=0o700) as top:
             os.fchmod(top.fd, 0o700)
             _fill(top, wanted)
+
+    def where(self, path: str, line: int) -> str:
+        """Return the place of a line (from 1; 0 for the whole file) of what is staged at `path`, in terms of a user."""
+        return self.files[path].source(line) if path in self.files else path
 
     def complete(self, directory: str, root: Root) -> None:
         """Link into `directory` what validators read and nothing renders: the package's and mounted files."""

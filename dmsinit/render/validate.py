@@ -13,11 +13,22 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render import spamassassin
-from dmsinit.render.check import dovecot, dovecot_services, fail2ban, postfix, session
+from dmsinit.render.check import (
+    amavis,
+    dovecot,
+    dovecot_services,
+    fail2ban,
+    getmail,
+    opendkim,
+    postfix,
+    postgrey,
+    session,
+)
 from dmsinit.render.fetchmail import RC
 from dmsinit.render.paths import VOLUME, Root
 from dmsinit.render.processes import Job, Outcome
 from dmsinit.render.stage import Stage, StagedFile
+from dmsinit.settings import Severe
 from dmsinit.volume.files import REGEXP
 
 MAIN_CF: Final = "/etc/postfix/main.cf"
@@ -26,7 +37,6 @@ DOVECOT_CONF: Final = "/etc/dovecot/dovecot.conf"
 ALIASES: Final = "/etc/aliases"
 BARE_POSTFIX: Final = f"{os.path.dirname(__file__)}/check/bare"
 """A configuration directory of Postfix that sets nothing."""
-AMAVIS_USER: Final = "/etc/amavis/conf.d/50-user"
 BEFORE_SIEVE: Final = "/usr/lib/dovecot/sieve-global/before/50-before.dovecot.sieve"
 AFTER_SIEVE: Final = "/usr/lib/dovecot/sieve-global/after/50-after.dovecot.sieve"
 _UPGRADE: Final = "see https://doc.dovecot.org/latest/installation/upgrade/2.3-to-2.4.html for settings of Dovecot 2.3"
@@ -42,6 +52,9 @@ class Verdict:
     """Problems that are none if user-patches.sh makes a file."""
     absent: list[Problem] = field(default_factory=list)
     """Files that Dovecot does not start without; user-patches.sh may make them, and a check may run where none are."""
+    tables: list[Problem] = field(default_factory=list)
+    """Entries of OpenDKIM's tables with which mail would be deferred, unless user-patches.sh provides what they name;
+    while the server runs, only of tables that have changed."""
     jails: list[Problem] = field(default_factory=list)
     """Jails of Fail2ban that do not work, unless user-patches.sh makes what they name."""
 
@@ -102,12 +115,26 @@ class Checks:
             verdict.warnings += found.warnings
             verdict.missing += found.missing
         self._read(verdict, first=False)
+        self._read_tables(verdict)
         return verdict
+
+    def _read_tables(self, verdict: Verdict) -> None:
+        files, root = self.stage.files, self._root
+        tables = [path for path in files if path.startswith(f"{opendkim.DIRECTORY}/")]
+        if self._changes_only and all(root.read(path) == files[path].content for path in tables):
+            return
+        for problem in opendkim.findings(lambda path: read_staged(path, self.stage, root), self.stage.where):
+            (verdict.tables if isinstance(problem, Severe) else verdict.warnings).append(problem)
 
     def _read(self, verdict: Verdict, *, first: bool) -> None:
         for checker, job in self._jobs:
             if (checker.needs in (MAIN_CF, ALIASES)) is first:
                 checker.read(job.wait(), self.stage, self._directory, verdict)
+
+
+def read_staged(path: str, stage: Stage, root: Root) -> bytes | None:
+    """Return the bytes of a file as it is staged, or installed where it is not."""
+    return stage.files[path].content if path in stage.files else root.read(path)
 
 
 def read_postconf(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -232,8 +259,27 @@ def read_perl(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) 
         return
     match = re.search(r"^(.*?) at AMAVIS line (\d+)(.*)", outcome.stderr, re.MULTILINE)
     cause = f"{match.group(1)}{match.group(3)}".rstrip(".") if match else outcome.complaint
-    where = stage.files[AMAVIS_USER].source(int(match.group(2)) if match else 0)
+    where = stage.files[amavis.USER].source(int(match.group(2)) if match else 0)
     verdict.problems.append(Problem(where, f"Perl cannot read it: {cause}", "correct this line, see perlsyn(1)"))
+
+
+def read_amavis(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    problems, missing, unknown = amavis.findings(outcome, stage)
+    known = {problem.where for problem in verdict.problems}
+    verdict.problems += [problem for problem in problems if problem.where not in known]
+    more, absent = amavis.values(stage.files[amavis.USER], Root())
+    verdict.problems += more
+    verdict.missing += [*missing, *absent]
+    verdict.warnings += unknown
+
+
+def read_getmail(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    verdict.missing += getmail.findings(outcome, stage, directory)
+
+
+def read_postgrey(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
+    for deadly, problem in postgrey.findings(outcome, stage, directory):
+        (verdict.problems if deadly else verdict.warnings).append(problem)
 
 
 def read_fetchmail(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
@@ -375,7 +421,18 @@ _CHECKERS: Final = (
         read_postmap,
         comments_only=False,
     ),
-    _Checker(AMAVIS_USER, lambda directory: ["perl", "-e", _COMPILE, directory + AMAVIS_USER], read_perl, True),
+    _Checker(amavis.USER, lambda directory: ["perl", "-e", _COMPILE, directory + amavis.USER], read_perl, True),
+    _Checker(
+        amavis.USER,
+        amavis.command,
+        read_amavis,
+        True,
+        f"{amavis.DIRECTORY}/",
+        always_at_a_start=True,
+        comments_only=False,
+    ),
+    _Checker(postgrey.DIRECTORY, postgrey.command, read_postgrey, True),
+    _Checker(getmail.DIRECTORY, getmail.command, read_getmail, True, getmail.DIRECTORY, always_at_a_start=True),
     _Checker(spamassassin.RULES, spamassassin.command, read_spamassassin, True),
     _Checker(RC, lambda directory: ["fetchmail", "--version", "--fetchmailrc", directory + RC], read_fetchmail, True),
     _Checker(

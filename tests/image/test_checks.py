@@ -316,6 +316,74 @@ def test_plugins_that_are_there_or_off_are_left_alone(checked: Server) -> None:
     assert checked.checked("ls", "/tmp", "/var/mail") == before, "a check has left a mailbox"
 
 
+FILTERS = [
+    ({"amavis.cf": "use strict;\n$sa_tagg_level = 2;\n1;\n"},
+     'error: amavis.cf:2: Amavis does not start with this: Global symbol "$sa_tagg_level"'),
+    ({"amavis.cf": "# ours\n$sa_tagg_level = 2;\n1;\n"}, "warning: amavis.cf:2: Amavis has no variable $sa_tagg_level"),
+    ({"amavis.cf": "$final_virus_destiny = D_FOO;\n1;\n"}, "warning: amavis.cf:1: Amavis has no constant D_FOO"),
+    ({"amavis.cf": "read_hash(\\%h, '/etc/amavis/no');\n1;\n"}, "error: amavis.cf:1: /etc/amavis/no does not exist"),
+    ({"amavis.cf": '$max_servers = "many";\n1;\n'}, "error: amavis.cf:1: $max_servers has to be a number"),
+    ({"amavis.cf": '$QUARANTINEDIR = "/no";\n1;\n'}, "error: amavis.cf:1: /no does not exist, which Amavis needs"),
+    ({"whitelist_clients.local": "a.test\n/^(b/\n"}, "error: whitelist_clients.local:2: Postgrey does not start with"),
+    ({"whitelist_clients.local": "192.0.2.0/99\n"}, "warning: whitelist_clients.local:1: is neither an /expression/"),
+    ({"whitelist_recipients": "anna@ bob@\n"}, "warning: whitelist_recipients:1: is more than one name"),
+    ({"getmail/anna.cf": "[retriever]\ntype = SimpleIMAPSSLRetriver\n[destination]\ntype = Maildir\n"},
+     "error: getmail/anna.cf:2: getmail has no retriever SimpleIMAPSSLRetriver"),
+    ({"getmail/anna.cf": "[retriever]\ntype = SimpleIMAPSSLRetriever\nserver = a.test\nusername = a\npassword = b\n"
+      "[destination]\ntype = MDA_external\npath = /no\n"}, "error: getmail/anna.cf:8: /no does not exist"),
+    ({"opendkim/KeyTable": "k example.test:mail:/etc/opendkim/keys/no\n", "opendkim/SigningTable": "@x.test k\n"},
+     "error: opendkim/KeyTable:1: /etc/opendkim/keys/no does not exist"),
+]  # fmt: skip
+"""What daemons that filter and fetch would not start with, defer mail with, or do not use."""
+
+
+@pytest.fixture(scope="module")
+def filters(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with filters, and files that are right."""
+    config = tmp_path_factory.mktemp("filters")
+    (config / "getmail").mkdir()
+    (config / "postfix-accounts.cf").write_text(ACCOUNTS["postfix-accounts.cf"])
+    server = containers.start({}, config, environment={"ENABLE_POSTGREY": "1", "ENABLE_GETMAIL": "1"})
+    server.wait_until_up().checked("supervisorctl", "stop", "changedetector")
+    server.checked("setup", "config", "dkim")
+    yield server
+    server.remove()
+
+
+@pytest.mark.parametrize(("files", "said"), FILTERS)
+def test_what_filters_and_fetchers_cannot_use_is_named(filters: Server, files: dict[str, str], said: str) -> None:
+    kept = {name: (filters.config / name).read_text() for name in files if (filters.config / name).exists()}
+    lines = check(filters, files)
+    for name, text in kept.items():
+        (filters.config / name).write_text(text)
+    assert [line for line in lines if line.startswith(said)], lines
+
+
+def test_files_of_filters_that_are_right_are_left_alone(filters: Server) -> None:
+    files = {
+        "amavis.cf": 'use strict;\n$max_servers = 3;\n$sa_tag_level_deflt = "-999";\n1;\n',
+        "whitelist_clients.local": "# c\nexample.org\n192.0.2.0/24\n2001:db8::/32\n192.0.2\n/^mail\\d+\\.x$/\n",
+        "whitelist_recipients": "anna@\n/^b/\nexample.test # d\n",
+        "getmail/anna@example.test.cf": "[retriever]\ntype = SimpleIMAPSSLRetriever\nserver = a.test\nusername = a\n"
+        "password = b\n",
+    }
+    assert check(filters, files) == []
+
+
+def test_tables_with_which_mail_would_be_deferred_are_refused_while_it_runs(filters: Server) -> None:
+    """At a start they are errors in the log: mail of other domains goes on."""
+    table = filters.config / "opendkim/SigningTable"
+    before, installed = table.read_text(), filters.checked("cat", "/etc/opendkim/SigningTable")
+    table.write_text(before.replace("mail._domainkey", "other._domainkey"))
+    refused = filters.run("dmsctl", "apply")
+    assert (refused.code, "opendkim/SigningTable:1: KeyTable has no key other." in refused.output) == (1, True), refused
+    assert filters.checked("cat", "/etc/opendkim/SigningTable") == installed
+    filters.restart()
+    filters.wait_until_up(2)
+    assert "ERROR dmsinit: opendkim/SigningTable:1: KeyTable has no key other." in filters.log()
+    table.write_text(before)
+
+
 @pytest.fixture(scope="module")
 def guarded(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with Fail2ban whose jails ban with iptables, and with jails that cannot work."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.check import dovecot, dovecot_services, fail2ban, master_cf, postfix, trial
+from dmsinit.render.check import dovecot, dovecot_services, fail2ban, master_cf, opendkim, postfix, trial
 from dmsinit.render.check.findings import Line
 from dmsinit.render.check.trial import MAIN_CF, MASTER_CF, Copy, Texts
 from dmsinit.render.paths import RENDERED, Root
@@ -36,6 +36,7 @@ def check(missing: list[Problem], stage: Stage, root: Root) -> Patched:
     jails = Job(fail2ban.command(root.prefix)) if any(path in stage.files for path in fail2ban.USERS) else None
     result = _postfix(postfix.lines_of_users(stage, root) if missing else [], root)
     result.problems += [problem for problem in missing if _is_still_absent(problem, root)]
+    result.warnings += opendkim.findings(root.read, stage.where)
     if jails is not None:
         problems, errors = fail2ban.findings(jails.wait(), stage, root.prefix, root)
         result.warnings += [*problems, *errors]
