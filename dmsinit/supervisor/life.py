@@ -161,7 +161,7 @@ class Life:
             group.cancel_scope.cancel()
         if verdict is not None and child.alive:
             unit.to(State.STOPPING, *verdict)
-            unit.world.log.warn(unit.failure(f"{unit.name} is restarted: {verdict.detail}", unit.hint()))
+            unit.tell_trouble(f"{unit.name} is restarted: {verdict.detail}", f"restarted {verdict.reason}", unit.hint())
         await unit.tree.end(unit.service.stop)
         return bury(unit, await child.wait(), verdict, kills_before)
 

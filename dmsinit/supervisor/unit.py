@@ -28,6 +28,7 @@ from dmsinit.supervisor.progress import SUSPENDED, Sample, sample
 from dmsinit.supervisor.pulse import Pulse
 from dmsinit.supervisor.states import ANSWERING, AT_REST, COMPLETE, RUNNING, Reason, State, check
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
+from dmsinit.supervisor.telling import Telling
 from dmsinit.supervisor.tree import Tree
 from dmsinit.supervisor.turns import Turns
 from dmsinit.supervisor.world import World
@@ -72,6 +73,7 @@ class Unit:
         self.asking: anyio.CancelScope | None = None
         self.reloading = False
         self.turns = Turns()
+        self.telling = Telling(world.log)
         self.missed = False
         self.ready_at: float | None = None
 
@@ -230,6 +232,14 @@ class Unit:
         """Return an error for whoever asked, with the last log lines of the service, and what to do where we know."""
         told = f"{sentence}; {hint}" if hint else sentence
         return OperationFailed(told, log_lines=self.tree.output.tail(EXCERPT_LINES))
+
+    def tell_trouble(self, sentence: str, cause: str, hint: str = "") -> None:
+        """Warn of an end or restart, once for each cause (and last words) until it was well again."""
+        healthy_since = self.ready_at
+        if healthy_since is not None and self.world.clock() - healthy_since >= self.service.restart.reset_after_seconds:
+            self.telling.well()
+        last_words = " ".join(self.tree.output.last_words(1))
+        self.telling.trouble(cause, last_words, self.failure(sentence, hint))
 
     def failure(self, sentence: str, hint: str = "") -> str:
         """Return the sentence with the last words of this life of the service, for the log, and what to do."""

@@ -70,7 +70,9 @@ def bury(unit: Unit, result: Exit, verdict: Verdict | None, kills_before: int | 
     unit.notices.close()
     success = result.success and verdict is None
     if verdict is None and not (success and unit.service.type == "oneshot"):
-        unit.world.log.warn(unit.failure(f"{unit.name} ended after {lived:.1f} s: {detail}", unit.deaths[-1].hint))
+        unit.tell_trouble(
+            f"{unit.name} ended after {lived:.1f} s: {detail}", f"ended {reason} {detail}", unit.deaths[-1].hint
+        )
     unit.tree.output.note(f"[dmsinit] {unit.name} ended: {detail}")
     return Ending(reason, detail, success, healthy)
 

@@ -29,7 +29,7 @@ FILES = {
     "fetchmail.cf": "poll 'pop.example.test' proto POP3 user 'x' pass 'y' is 'anna@example.test'\n",
     "opendkim/KeyTable": f"mail._domainkey.{DOMAIN} {DOMAIN}:mail:/etc/opendkim/keys/{DOMAIN}/mail.private\n",
     "opendkim/SigningTable": f"*@{DOMAIN} mail._domainkey.{DOMAIN}\n",
-    f"opendkim/keys/{DOMAIN}/mail.private": "a key\n",
+    f"opendkim/keys/{DOMAIN}/mail.private": "-----BEGIN PRIVATE KEY-----\nYSBrZXk=\n-----END PRIVATE KEY-----\n",
     "before.dovecot.sieve": SCRIPT,
 }
 AREAS = ("/var/mail-state", "/var/mail", "/var/log/mail", "/etc", "/run", "/usr/lib/dovecot", "/tmp/docker-mailserver")
