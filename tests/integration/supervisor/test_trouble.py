@@ -310,3 +310,13 @@ async def test_a_defect_in_the_clean_up_ends_nothing_else(bench: Bench, monkeypa
     await bench.until("one", State.READY, and_=lambda: bench.pid("one") != one)
     assert struck == 3
     assert bench.pid("two") == two
+
+
+async def test_one_that_fails_again_and_again_is_told_once(bench: Bench) -> None:
+    lines: list[bytes] = []
+    bench.supervisor.world.log.copy_to(lines.append, "warn")
+    await bench.run(shell("daemon", "echo no port at $$; exit 3", restart=SOON))
+    unit = bench.supervisor.unit("daemon")
+    while unit.restarts < 5:
+        await unit.changed.wait()
+    assert len([line for line in lines if b"daemon ended after" in line]) == 1
