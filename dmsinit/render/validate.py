@@ -7,7 +7,7 @@ something. perl(1), fetchmail(1), sievec(1) and spamassassin(1) read a user's ow
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -234,6 +234,7 @@ def read_session(outcome: Outcome, stage: Stage, directory: str, verdict: Verdic
 
 def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdict) -> None:
     if "syntax BAD" not in outcome.stdout:
+        verdict.warnings += _rules_left_out(f"{outcome.stdout}\n{outcome.stderr}", stage)
         return  # it is content, or could not say (it asks name servers, too)
     for line in outcome.stderr.splitlines():
         match = _UCL_ERROR.search(line.replace(directory, ""))
@@ -243,9 +244,19 @@ def read_rspamadm(outcome: Outcome, stage: Stage, directory: str, verdict: Verdi
             where = file.source(number) if file else f"{path}:{number}"
             verdict.problems.append(Problem(where, f"cannot be read: {complaint}", _UCL))
         elif line.startswith(("failed to load config", "rcl parse error")):
-            verdict.problems.append(Problem(_RSPAMD_OVERRIDES, line.replace(directory, ""), _UCL))
+            text = re.sub(r"^failed to load config: ucl parser error: ", "", line.replace(directory, "")).rstrip("; ")
+            verdict.problems.append(_placed(text, stage, _UCL) or Problem(_RSPAMD_OVERRIDES, text, _UCL))
     if not verdict.problems:
         verdict.problems.append(Problem(_RSPAMD_OVERRIDES, outcome.complaint, _UCL))
+
+
+def _rules_left_out(text: str, stage: Stage) -> Iterator[Problem]:
+    """Yield what Rspamd says of rules in files of the user's, which it leaves out and goes on."""
+    own = [file for path, file in stage.files.items() if path.startswith(_RSPAMD_OVERRIDES) and file.origin is not None]
+    for name, why in dict.fromkeys(re.findall(r"cannot add rule (\w+): (.+)", text)):
+        for file in own:
+            if line := _find(file, re.compile(rf"^\s*[\"']?{name}[\"']?\s*[={{]")):
+                yield Problem(file.source(line), f"Rspamd leaves the rule {name} out: {why}", _UCL)
 
 
 _RSPAMD_OVERRIDES: Final = "/etc/rspamd/override.d/"

@@ -187,6 +187,22 @@ def test_other_complaints_of_rspamadm_are_told_as_they_are(stage: Stage, errors:
     assert [problem.cause for problem in verdict.problems] == [errors.strip()]
 
 
+def test_what_rspamadm_says_of_braces_and_rules_has_the_line_of_the_user(stage: Stage) -> None:
+    verdict = Verdict()
+    path = "/etc/rspamd/override.d/multimap.conf"
+    stage.add(path, '# ours\nA { type = "frm"; }\n').origin = Origin(1, "rspamd/override.d/multimap.conf")
+    brace = f"failed to load config: ucl parser error: {STAGED}{path}:2 unmatched open brace at 2; \n"
+    read_rspamadm(bad(brace), stage, STAGED, verdict)
+    assert [(problem.where, problem.cause) for problem in verdict.problems] == [
+        ("rspamd/override.d/multimap.conf:2", "unmatched open brace at 2")
+    ]
+    rules = "cannot add rule A: invalid type frm\ncannot add rule NOT_OURS: no map\n"
+    read_rspamadm(Outcome(("rspamadm",), 0, "syntax OK\n", rules), stage, STAGED, verdict)
+    assert [(warning.where, warning.cause) for warning in verdict.warnings] == [
+        ("rspamd/override.d/multimap.conf:2", "Rspamd leaves the rule A out: invalid type frm")
+    ]
+
+
 def test_an_rspamadm_that_cannot_say_forbids_nothing(stage: Stage) -> None:
     verdict = Verdict()
     read_rspamadm(Outcome(("rspamadm",), 124, "", "took more than 60 s"), stage, STAGED, verdict)
