@@ -13,8 +13,6 @@ from dmsinit.settings import Settings
 
 DIRECTORY: Final = "/etc/postfix"
 TABLES: Final = ("users", "groups", "aliases", "domains", "senders")
-OF_USERS: Final = tuple(f"ldap-{table}.cf" for table in TABLES if table != "senders")
-"""What a file of the config volume may replace; the senders' file is always the shipped one."""
 
 _KEY: Final = re.compile(r"([a-z_]+)\s*=")
 
