@@ -9,6 +9,7 @@ from typing import Any
 
 from dmsinit.problem import Problem
 from dmsinit.render import service_keys, services
+from dmsinit.render.check.own import Check
 from dmsinit.render.copies import Override
 from dmsinit.render.logs import LogFile
 from dmsinit.render.paths import Root
@@ -25,6 +26,7 @@ class Facts:
     logs: list[LogFile] = field(default_factory=list)
     state: list[StateDirectory] = field(default_factory=list)
     overrides: list[Override] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
 
 
 def read(root: Root, templates: Templates, context: Mapping[str, Any], problems: list[Problem]) -> Facts:
@@ -48,6 +50,7 @@ def read(root: Root, templates: Templates, context: Mapping[str, Any], problems:
                     service_keys.override(one) for one in overrides if enabled and one.get("when", True)
                 ]
             if enabled:
+                found.checks += [Check(name, **one) for one in reader.tables("check", "command")]
                 logs = reader.tables("log", "path")
                 found.logs += [service_keys.log_file(name, values) for values in logs]
     templates.know(runs=found.enabled)

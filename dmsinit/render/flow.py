@@ -37,7 +37,7 @@ from dmsinit.render import (
 )
 from dmsinit.render.alone import alone
 from dmsinit.render.atomic import replace_file
-from dmsinit.render.check import indexes, patched, postfix
+from dmsinit.render.check import indexes, own, patched, postfix
 from dmsinit.render.configured import Configured
 from dmsinit.render.context import Inputs, Invalid, gather
 from dmsinit.render.effective import effective
@@ -116,6 +116,7 @@ class Run:
         self._mounted: frozenset[str] = frozenset()
         self._missing: list[Problem] = []
         self._facts = facts.Facts()
+        self._own_checks = own.Checks((), "")
         self._snapshot: str | None = None
 
     def go(self) -> int:
@@ -262,7 +263,7 @@ class Run:
 
     def _stage(self, inputs: Inputs, templates: Templates, directory: str) -> tuple[Stage, list[Problem]]:
         problems: list[Problem] = []
-        context = {**inputs.context(), **Configured(self._root).names(), "mail_log_offset": 0}
+        context = {**inputs.context(), **Configured(self._root).names(), "mail_log_offset": 0, "staged": directory}
         self._facts = facts.read(self._root, templates, context, problems)
         stage, findings = build.build(inputs, templates, self._facts, self._root)
         stage.write(directory)
@@ -288,6 +289,7 @@ class Run:
         self._mounted = mount_points(self._root)
         build.drop_mounted(stage, self._mounted, directory)
         stage.complete(directory, self._root)
+        self._own_checks = own.Checks(self._facts.checks, directory)
         changes_only = self._mode in (Mode.APPLY, Mode.DETECT)
         return validate.Checks(stage, directory, self._root, changes_only=changes_only)
 
@@ -301,7 +303,7 @@ class Run:
         self._await_patches(verdict)
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
         self._voice.warn([*verdict.warnings, *warnings])
-        return former + verdict.problems + problems
+        return former + verdict.problems + self._own_checks.problems(checks.stage) + problems
 
     def _await_patches(self, verdict: validate.Verdict) -> None:
         """Decide about files that do not exist: at a start, user-patches.sh may make them."""

@@ -126,6 +126,14 @@ def several(kind: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     return convert
 
 
+def pattern(value: Any) -> re.Pattern[str]:
+    """A regular expression (re of Python)."""
+    try:
+        return re.compile(text(value))
+    except re.error as error:
+        raise Unusable(f"is no regular expression: {error}", "see docs.python.org/3/library/re.html") from None
+
+
 def signal(value: Any) -> str:
     """A signal's name without SIG."""
     name = text(value).upper().removeprefix("SIG")
@@ -196,7 +204,14 @@ OVERRIDE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "format": one_of("", *FORMATS), "when": flag,
 }  # fmt: skip
 
-ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {"log": LOG, "state": STATE, "override": OVERRIDE}
+CHECK: Final[Mapping[str, Callable[[Any], Any]]] = {"command": command, "complaint": pattern, "remedy": text}
+
+ARRAYS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
+    "log": LOG,
+    "state": STATE,
+    "override": OVERRIDE,
+    "check": CHECK,
+}
 """Tables of which there may be several, `[[log]]`. They are read before all else, by `facts`; the Plan has none."""
 
 

@@ -86,12 +86,17 @@ def test_one_that_hangs_is_restarted_while_mail_waits(greeted: Server) -> None:
     assert greeted.services()["greeter"]["restarts"] == before["restarts"] + 1
 
 
-def test_a_file_of_the_config_volume_replaces_its_own(greeted: Server) -> None:
+def test_a_file_of_the_config_volume_replaces_its_own_unless_its_checker_objects(greeted: Server) -> None:
     override = greeted.config / "greeter.cf"
     override.write_text("Socket 8899@127.0.0.1\nGreeting hello\n")
     assert "greeter" in greeted.checked("dmsctl", "apply")
     greeted.send(ANNA, "with another greeting")
     assert greeted.receive(ANNA, "with another greeting")["X-Greeter"] == "hello"
+    override.write_text("Socket 8899@127.0.0.1\nGreetin hello\n")
+    refused = greeted.run("dmsctl", "apply")
+    assert refused.code == 1
+    assert "greeter.cf:2: unknown setting: Greetin; write Socket or Greeting" in refused.output
+    assert "Greeting hello\n" in greeted.checked("cat", "/etc/greeter.conf")
     override.unlink()
     greeted.checked("dmsctl", "apply")
     assert f"Greeting welcome to {HOSTNAME}\n" in greeted.checked("cat", "/etc/greeter.conf")

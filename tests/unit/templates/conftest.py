@@ -106,7 +106,7 @@ class System:
         templates = Templates(self.root("/usr/share/dmsinit/templates"), self._compiled, inputs.context())
         # Not `smtp_at` itself, which asks postconf(1): tests/image/test_listeners.py has it.
         asks = {**Configured(self.root).names(), "smtp_at": "unix:/var/spool/postfix/public/{}".format}
-        context = {**inputs.context(), **asks, "mail_log_offset": 1000}
+        context = {**inputs.context(), **asks, "mail_log_offset": 1000, "staged": ""}
         problems: list[Problem] = []
         said = facts.read(self.root, templates, context, problems)
         stage, findings = build.build(inputs, templates, said, self.root)
