@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -I
 import sys
 
-from dmsinit.render.acme_extract import main
+from dmsinit.render.tls.acme_extract import main
 
 sys.exit(main())

@@ -35,11 +35,11 @@ def main() -> int:
         return 2
     began = _process_began()
     from dmsinit.base.inotify import open_instance
-    from dmsinit.spawn import start_render
+    from dmsinit.base.spawn import start_render
 
     instance = open_instance()
     rendering = start_render("--boot", instance)  # first, so that it works while the rest is imported
-    from dmsinit.init import run
+    from dmsinit.pid1.init import run
 
     return run(rendering, instance, began=began, early_signals=early_signals)
 
@@ -60,8 +60,8 @@ def _render(arguments: list[str]) -> int:
 
 def _print_handover_version() -> int:
     """Show that this code starts, and whose successor it can be (`dmsctl reexec` asks before it is executed)."""
-    import dmsinit.init  # noqa: F401 - all that PID 1 needs
-    from dmsinit.succession import VERSION
+    import dmsinit.pid1.init  # noqa: F401 - all that PID 1 needs
+    from dmsinit.pid1.succession import VERSION
 
     sys.stdout.write(f"{VERSION}\n")
     return 0
@@ -69,8 +69,8 @@ def _print_handover_version() -> int:
 
 def _take_over(fd: int) -> int:
     """Go on as PID 1 where the program before us in this process stood."""
-    from dmsinit import init, succession
     from dmsinit.base.inotify import open_instance
+    from dmsinit.pid1 import init, succession
 
     record = succession.read(fd)
     os.close(fd)

@@ -103,7 +103,7 @@ class Log:
         if level > self._threshold:
             return
         if self.dropped:
-            text += f" ({self.dropped} lines before this one were lost: nobody read the log)"
+            text += f" ({self.dropped} lines before this one were lost: the log was not read)"
         try:
             data = self._format(LEVELS[level], text).encode("utf-8", "replace")
             written = _write_shared(self._fd, data) if self._shared else os.write(self._fd, data)

@@ -56,7 +56,7 @@ class Api:
         if fitting:
             allowed = ", ".join(sorted({route.method for route, _ in fitting}))
             raise Refused(405, f"{request.path} answers {allowed}", headers=[("allow", allowed)])
-        raise Refused(404, f"there is no {request.path[:200]}")
+        raise Refused(404, f"{request.path[:200]} not found")
 
     async def _guarded(self, route: Route, request: Request, name: str) -> Response | Stream:
         try:

@@ -36,7 +36,7 @@ class Reply:
                 self.headers[name.lower()] = value.strip()
         except (IndexError, ValueError, OSError) as error:
             self.close()
-            raise Unreachable("dmsinit hung up without an answer; the container's log says why") from error
+            raise Unreachable("dmsinit did not answer; the container's log says why") from error
 
     def body(self) -> bytes:
         """Return the whole body."""
@@ -64,7 +64,7 @@ class Reply:
             else:
                 yield self._exactly(int(self.headers.get("content-length", "0")))
         except (ValueError, OSError) as error:
-            raise Unreachable("dmsinit hung up in the middle of an answer; the container's log says why") from error
+            raise Unreachable("dmsinit closed the connection in mid-answer; the container's log says why") from error
         finally:
             self.close()
 
@@ -119,7 +119,7 @@ def _explain(path: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"cannot reach dmsinit: {path} does not exist; is it running here as PID 1?"
     if isinstance(error, ConnectionRefusedError):
-        return f"cannot reach dmsinit: nobody listens at {path}; restart the container"
+        return f"cannot reach dmsinit: connection refused at {path}; restart the container"
     if isinstance(error, PermissionError):
         return "cannot reach dmsinit: permission denied; run this as root or as a member of the group dmsinit"
     return f"cannot reach dmsinit at {path}: {error.strerror}"

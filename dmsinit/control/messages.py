@@ -49,7 +49,7 @@ class Request:
             return True
         if text.lower() in ("0", "false", "no"):
             return False
-        raise Refused(400, f"{name}={text} is neither true nor false")
+        raise Refused(400, f"{name}={text} must be true or false")
 
     def number(self, name: str, default: int, maximum: int) -> int:
         """Return a whole number from 0 to `maximum`. Raises Refused (400) on anything else."""

@@ -48,7 +48,7 @@ async def _greeting(address: str, expected: tuple[str, ...], farewell: bytes) ->
         if not line.startswith(expected):
             raise ProbeFailed(f"greeted with {line[:80]!r}")
         # A first line that announces more (`220-`) is the teaser of postscreen(8), which takes any word before the
-        # last line for the voice of a spammer.
+        # last line for the feedback of a spammer.
         if farewell and not line.startswith("220-"):
             await _say_farewell(writer, farewell)
 

@@ -33,7 +33,7 @@ def split_inet(address: str) -> tuple[str, int]:
     """Split `inet:HOST:PORT` (or `HOST:PORT`); `localhost` is 127.0.0.1, IPv6 stands in brackets."""
     host, separator, port = address.removeprefix("inet:").rpartition(":")
     if not separator or not port.isdigit():
-        raise ProbeFailed(f"{address} is no address; write inet:HOST:PORT or unix:PATH")
+        raise ProbeFailed(f"{address} is not an address; write inet:HOST:PORT or unix:PATH")
     host = host.strip("[]")
     return ("127.0.0.1" if host in ("", "localhost") else host), int(port)
 

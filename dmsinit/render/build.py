@@ -4,14 +4,17 @@ import os
 from typing import Final
 
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import logs, manifest, overrides, prepare
-from dmsinit.render.context import Inputs
-from dmsinit.render.facts import Facts
+from dmsinit.render.inputs.context import Inputs
+from dmsinit.render.inputs.texts import Findings
+from dmsinit.render.overrides import files
 from dmsinit.render.paths import Root
+from dmsinit.render.services import logs
+from dmsinit.render.services.facts import Facts
 from dmsinit.render.stage import Stage
-from dmsinit.render.templates import SUFFIX, Templates
-from dmsinit.render.texts import Findings
-from dmsinit.render.tls import DIRECTORY
+from dmsinit.render.start import prepare
+from dmsinit.render.templates import manifest
+from dmsinit.render.templates.jinja import SUFFIX, Templates
+from dmsinit.render.tls.ssl_type import DIRECTORY
 from dmsinit.settings import exports, settings_file
 
 FINGERPRINT: Final = f"{DIRECTORY}/in-use.sha256"
@@ -26,7 +29,7 @@ def build(inputs: Inputs, templates: Templates, facts: Facts, root: Root) -> tup
         raise ProblemsFound(problems)
     _generated(stage, inputs, root)
     logs.stage(stage, facts.logs)
-    findings = overrides.apply(stage, inputs, facts.overrides, root)
+    findings = files.apply(stage, inputs, facts.overrides, root)
     _certificates(stage, inputs, root, findings)
     return stage, findings
 

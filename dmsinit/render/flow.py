@@ -15,38 +15,24 @@ import msgspec
 
 from dmsinit import render_protocol
 from dmsinit.base import capabilities
+from dmsinit.base.atomic import replace_file
 from dmsinit.log import Log, timestamp
 from dmsinit.plan import Service
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render import (
-    build,
-    certificate,
-    dovecot23,
-    facts,
-    journal,
-    ldap_file,
-    manifest,
-    mounted,
-    overrides,
-    prepare,
-    previous,
-    services,
-    supervisord,
-    validate,
-    watched,
-)
-from dmsinit.render.alone import alone
-from dmsinit.render.atomic import replace_file
-from dmsinit.render.check import indexes, own, patched, postfix
-from dmsinit.render.configured import Configured
-from dmsinit.render.context import Inputs, Invalid, gather
-from dmsinit.render.effective import effective
-from dmsinit.render.elsewhere import assumed_name
-from dmsinit.render.host import qualified_name
-from dmsinit.render.install import Installer, Result
+from dmsinit.render import build
+from dmsinit.render.check import indexes, own, patched, postfix, validate
+from dmsinit.render.feedback import Feedback
+from dmsinit.render.inputs import ldap_file, mounts, watched
+from dmsinit.render.inputs.context import Inputs, Invalid, gather
+from dmsinit.render.inputs.effective import effective
+from dmsinit.render.inputs.external_checks import assumed_name
+from dmsinit.render.inputs.host import qualified_name
+from dmsinit.render.install import journal, rollback
+from dmsinit.render.install.file_lock import alone
+from dmsinit.render.install.install import Installer, Result
+from dmsinit.render.install.outcome import alias_database, plan_of
 from dmsinit.render.mode import Mode
-from dmsinit.render.outcome import alias_database, plan_of
-from dmsinit.render.owners import changes_of
+from dmsinit.render.overrides import dovecot23, files
 from dmsinit.render.paths import (
     LOGS,
     SNAPSHOT,
@@ -59,12 +45,17 @@ from dmsinit.render.paths import (
     Root,
     mount_points,
 )
-from dmsinit.render.processes import run
+from dmsinit.render.programs import run
 from dmsinit.render.reporter import Reporter
+from dmsinit.render.services import definitions, facts
+from dmsinit.render.services.configured import Configured
+from dmsinit.render.services.owners import changes_of
 from dmsinit.render.stage import Stage
-from dmsinit.render.start import Start, after_change
-from dmsinit.render.templates import Templates
-from dmsinit.render.voice import Voice
+from dmsinit.render.start import prepare, supervisord
+from dmsinit.render.start.start import Start, after_change
+from dmsinit.render.templates import manifest
+from dmsinit.render.templates.jinja import Templates
+from dmsinit.render.tls import certificate
 from dmsinit.render_protocol import (
     EX_CONFIG,
     EX_OK,
@@ -111,7 +102,7 @@ class Run:
         self._report = report
         self._into = into
         self._watch = watch
-        self._voice = Voice(log, root, mode, lambda text, new: report.say(Warned(text=text, new=new)))
+        self._feedback = Feedback(log, root, mode, lambda text, new: report.say(Warned(text=text, new=new)))
         self._configured = Configured(root)
         self._mounted: frozenset[str] = frozenset()
         self._missing: list[Problem] = []
@@ -133,7 +124,7 @@ class Run:
                     return self._run()
             return self._run()
         except Invalid as invalid:
-            self._voice.warn(invalid.warnings)
+            self._feedback.warn(invalid.warnings)
             return self._refuse(invalid.problems, fqdn_missing=invalid.fqdn_missing)
         except ProblemsFound as found:
             return self._refuse(found.problems)
@@ -145,7 +136,7 @@ class Run:
             self._snapshot = None
             return self._refuse([Problem(error.filename or WORK, f"cannot be written: {error.strerror}", remedy)])
         finally:
-            self._voice.remember()
+            self._feedback.remember()
 
     def _run(self) -> int:
         with self._phase("settings"):
@@ -153,15 +144,15 @@ class Run:
             inputs = gather(self._root, self._environ, elsewhere=self._mode is Mode.CHECK, watch=self._have_watched)
         self._log.set_level(inputs.settings.log_level)
         if self._mode is Mode.DETECT and not self._detected(inputs):
-            self._voice.keep()
-            self._voice.warn(mounted.stale(self._root))
+            self._feedback.keep()
+            self._feedback.warn(mounts.stale(self._root))
             self._report.say(Unchanged())
             return EX_OK
         if self._mode is Mode.BOOT and inputs.settings.enable_quotas and create_empty(Path(self._root(VOLUME)), QUOTAS):
             inputs = replace(inputs, snapshot=inputs.snapshot + watched.snapshot([f"{VOLUME}/{QUOTAS}"], self._root))
         self._snapshot = inputs.snapshot
-        self._voice.warn([*tidied.warnings, *inputs.warnings])
-        self._voice.note([*tidied.notes, *inputs.notes])
+        self._feedback.warn([*tidied.warnings, *inputs.warnings])
+        self._feedback.note([*tidied.notes, *inputs.notes])
         if inputs.waits_for_accounts and not inputs.problems and self._mode is Mode.BOOT:
             self._report.say(Waiting())
             return EX_TEMPFAIL
@@ -183,7 +174,7 @@ class Run:
             environ, _ = ldap_file.with_file(self._environ, self._root)
             loaded = load(environ, fqdn=assumed_name(qualified_name(self._root), self._environ)[0])
         except SettingsRefused as refused:
-            self._voice.warn(refused.warnings)
+            self._feedback.warn(refused.warnings)
             return self._refuse(refused.problems)
         sys.stdout.buffer.write(msgspec.json.encode(effective(loaded, environ)) + b"\n")
         return EX_OK
@@ -207,7 +198,7 @@ class Run:
 
     def _roll_back(self) -> int:
         """Put the files of before the last apply back (PID 1 knows the Plan of then)."""
-        changes = previous.roll_back(self._root)
+        changes = rollback.roll_back(self._root)
         if validate.ALIASES in changes:
             run(["postalias", f"hash:{self._root(validate.ALIASES)}"])
         journal.forget(self._root)
@@ -216,7 +207,7 @@ class Run:
 
     def _check(self, inputs: Inputs, templates: Templates, directory: str) -> int:
         stage, problems = self._stage(inputs, templates, directory)
-        self._voice.warn(prepare.unknown_zone(inputs.settings.tz, self._root))
+        self._feedback.warn(prepare.unknown_zone(inputs.settings.tz, self._root))
         problems += self._verdict(inputs, self._start_checks(stage, directory), problems)
         problems += self._early_services(inputs, templates)[1]
         if problems:
@@ -233,7 +224,7 @@ class Run:
         with self._phase("validate"):
             checks = self._start_checks(stage, directory)
             # Meanwhile: repairs that do no harm should the configuration be refused.
-            self._voice.warn(start.before_files(self._facts) if start and not problems else ())
+            self._feedback.warn(start.before_files(self._facts) if start and not problems else ())
             planned, unusable = self._early_services(inputs, templates)
             problems += unusable
             problems += self._verdict(inputs, checks, problems)
@@ -267,8 +258,8 @@ class Run:
         self._facts = facts.read(self._root, templates, context, problems)
         stage, findings = build.build(inputs, templates, self._facts, self._root)
         stage.write(directory)
-        edited = overrides.master_cf(stage, directory, inputs, self._root)
-        self._voice.warn([*findings.warnings, *edited.warnings])
+        edited = files.master_cf(stage, directory, inputs, self._root)
+        self._feedback.warn([*findings.warnings, *edited.warnings])
         return stage, [*inputs.problems, *problems, *findings.problems, *edited.problems]
 
     def _absent(self, absent: list[Problem], stage: Stage) -> list[Problem]:
@@ -282,7 +273,7 @@ class Run:
         if self._mode is Mode.BOOT:
             self._missing += absent
         else:
-            self._voice.warn(absent)
+            self._feedback.warn(absent)
         return []
 
     def _start_checks(self, stage: Stage, directory: str) -> validate.Checks:
@@ -302,7 +293,7 @@ class Run:
         verdict.problems += self._absent(verdict.absent, checks.stage)
         self._await_patches(verdict)
         problems, warnings = certificate.check(inputs.certificate.pairs, self._root)
-        self._voice.warn([*verdict.warnings, *warnings])
+        self._feedback.warn([*verdict.warnings, *warnings])
         return former + verdict.problems + self._own_checks.problems(checks.stage) + problems
 
     def _await_patches(self, verdict: validate.Verdict) -> None:
@@ -324,7 +315,7 @@ class Run:
 
         None at a start, where they are read when user-patches.sh has run; then only those of users are of interest now.
         """
-        if self._mode is Mode.BOOT and not services.own_files(self._root):
+        if self._mode is Mode.BOOT and not definitions.own_files(self._root):
             return None, []
         try:
             planned = self._services(inputs, templates)
@@ -334,8 +325,8 @@ class Run:
 
     def _services(self, inputs: Inputs, templates: Templates) -> Planned:
         context = {**inputs.context(), **self._configured.names(), "mail_log_offset": self._mail_log_offset()}
-        planned, warnings = supervisord.apply_edits(services.load(self._root, templates, context), self._root)
-        self._voice.warn(warnings)
+        planned, warnings = supervisord.apply_edits(definitions.load(self._root, templates, context), self._root)
+        self._feedback.warn(warnings)
         return planned
 
     def _mail_log_offset(self) -> int:
@@ -357,8 +348,8 @@ class Run:
         if build.FINGERPRINT in result.changes:
             result.changes.update(dict.fromkeys(inputs.certificate.tls.chain_files, "modify"))
         made = indexes.make(postfix.tables(stage, self._root), self._root)
-        self._voice.warn([*result.warnings, *alias_database(stage, result, self._root), *made])
-        self._voice.warn(
+        self._feedback.warn([*result.warnings, *alias_database(stage, result, self._root), *made])
+        self._feedback.warn(
             start.after_files() if start else after_change(inputs, self._facts, result.changes, self._root)
         )
         return result
@@ -371,7 +362,7 @@ class Run:
         if patches:
             with self._phase("check again"):
                 found = patched.check(self._missing, stage, self._root)
-                self._voice.warn(found.warnings)
+                self._feedback.warn(found.warnings)
                 if found.problems:
                     raise ProblemsFound(found.problems)
         # What user-patches.sh changes is no change that follows (behaviour 10).
@@ -388,7 +379,7 @@ class Run:
 
     def _refuse(self, problems: Iterable[Problem], *, fqdn_missing: bool = False) -> int:
         listed = list(dict.fromkeys(problems))
-        self._voice.refuse(listed)
+        self._feedback.refuse(listed)
         self._handled()
         if self._mode not in (Mode.CHECK, Mode.SETTINGS):
             told = [render_protocol.Problem(where=p.where, cause=p.cause, remedy=p.remedy) for p in listed]
@@ -406,6 +397,6 @@ class Run:
     def _compile(self) -> int:
         """Compile all templates and the expressions of the image's services and manifest into the cache."""
         templates = Templates(self._root(TEMPLATES), self._root(TEMPLATE_CACHE), {})
-        texts = [*manifest.read(self._root).conditions(), *services.expressions(self._root)]
+        texts = [*manifest.read(self._root).conditions(), *definitions.expressions(self._root)]
         sys.stdout.write(f"compiled {templates.compile(texts)} templates\n")
         return EX_OK

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dmsinit.base import trees
+from dmsinit.base.atomic import write_in
 from dmsinit.base.beneath import Directory, opened
-from dmsinit.render.atomic import write_in
 from dmsinit.render.paths import Root
 
 # What a daemon's own checker reads beside the files that are rendered: links to what is installed.

@@ -176,7 +176,7 @@ class Flag(Field[bool]):
         bare = word.strip("'\"= ").lower()
         # A digit that is not ASCII looks like one.
         likely = _WORDS_FOR.get(str(int(bare)) if bare.isdecimal() else bare, "1 to switch it on, 0 to switch it off")
-        raise Fault("is neither 0 nor 1 and counts as 0", f"write {self.name}={likely}")
+        raise Fault("must be 0 or 1; it counts as 0", f"write {self.name}={likely}")
 
     def canonical(self, text: str, value: bool) -> str:
         return "1" if value else "0"

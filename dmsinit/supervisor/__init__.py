@@ -6,10 +6,10 @@ Knows no daemon by name; what to run stands in the Plan. `Supervisor` is the who
 
 from dmsinit.supervisor.children import Child, Children, Exit
 from dmsinit.supervisor.errors import NoSuchService, OperationFailed
+from dmsinit.supervisor.runtime import Runtime
 from dmsinit.supervisor.states import Reason, State
 from dmsinit.supervisor.status import Applies, Death, Event, ServiceStatus, Span
 from dmsinit.supervisor.supervisor import Supervisor
-from dmsinit.supervisor.world import World
 
 __all__ = [
     "Applies",
@@ -21,9 +21,9 @@ __all__ = [
     "NoSuchService",
     "OperationFailed",
     "Reason",
+    "Runtime",
     "ServiceStatus",
     "Span",
     "State",
     "Supervisor",
-    "World",
 ]

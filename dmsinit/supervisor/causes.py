@@ -12,7 +12,7 @@ import anyio
 from dmsinit.plan import Service
 from dmsinit.supervisor.errors import EXCERPT_LINES
 from dmsinit.supervisor.output import Output
-from dmsinit.supervisor.world import World
+from dmsinit.supervisor.runtime import Runtime
 
 PROGRAM: Final = "/usr/share/dmsinit/libexec/last-error"
 _LONGEST_SECONDS: Final = 1.0
@@ -20,13 +20,13 @@ _LONGEST_CHARACTERS: Final = 300
 _ERROR: Final = re.compile(r"(?:[\w.()/-]+: ){0,2}(?:fatal|panic|error|critical)\b", re.IGNORECASE)
 
 
-async def last_error(service: Service, own: Output, since: str, world: World) -> str:
+async def last_error(service: Service, own: Output, since: str, runtime: Runtime) -> str:
     """Return the last error that a service has logged since an RFC 3339 time; nothing when there is none."""
     if service.syslog:
         found = Output(None)
         with anyio.move_on_after(_LONGEST_SECONDS):
             try:
-                await world.run((PROGRAM, since, *service.syslog), found)
+                await runtime.run((PROGRAM, since, *service.syslog), found)
             except OSError:
                 return ""  # nothing can be started at present
         found.drain()

@@ -17,7 +17,7 @@ import signal
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from dmsinit.spawn import spawn_process
+from dmsinit.base.spawn import spawn_process
 
 _REAP_BATCH: Final = 64
 """Orphans reaped before the event loop gets its turn again: a storm of thousands must not stop the clock."""

@@ -18,7 +18,7 @@ _LINES: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "cannot assign requested address",
-        "the address it shall listen on is not one of this container: correct the address, or give it to the container",
+        "the address to listen on does not belong to this container: correct the address, or give it to the container",
     ),
     ("no space left on device|disk quota exceeded", "the disk is full: free space on it (df -h, df -i), or enlarge it"),
     (
@@ -31,11 +31,11 @@ _LINES: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "cannot allocate memory|out of memory|memoryerror|bad_alloc",
-        "there is no memory left for it: give the container more memory, or turn off what takes much",
+        "out of memory: give the container more memory, or turn off what uses much",
     ),
     (
         "resource temporarily unavailable",
-        "a limit of processes or memory was hit: raise the container's pids limit, or find who starts so many",
+        "a limit of processes or memory was hit: raise the container's pids limit, or find what starts so many",
     ),
     (
         "error while loading shared libraries|cannot open shared object",
@@ -47,11 +47,11 @@ _LINES: Final[tuple[tuple[str, str], ...]] = (
     ),
     (
         "operation not permitted",
-        "the container lacks a privilege for this: give it the capability (`cap_add` in compose.yaml), or do without",
+        "the container does not have this privilege: give it the capability (`cap_add` in compose.yaml), or do without",
     ),
     (
         "permission denied",
-        "it may not open a file: look at the owner and mode of the path that it names, and at its `user`",
+        "permission denied: check owner and mode of the path that it names, and its `user`",
     ),
     (
         "temporary failure in name resolution|name or service not known",
@@ -73,17 +73,17 @@ _CODES: Final = {
     127: "a program was not found: install it in the image, or correct the command of the service",
 }
 _SIGNALS: Final = {
-    4: "its program uses instructions that this processor lacks: install one that was built for it",
+    4: "its program uses instructions that this processor does not have: install one that was built for it",
     9: "somebody killed it, or the kernel of the host did: look for out-of-memory messages in its log (dmesg)",
-    11: "it crashed: report it to those who make it, with its last lines",
+    11: "it crashed: report it to its developers, with its last log lines",
     25: "a file grew beyond the limit of file size: raise the container's ulimit `fsize`",
     31: "a seccomp profile forbids a system call that it makes: run the container with a newer or wider profile",
 }
 _SHORTAGES: Final = {
     errno.EMFILE: "dmsinit has no file descriptors left: raise the container's ulimit `nofile`",
     errno.ENFILE: "the host has no file descriptors left: raise its fs.file-max",
-    errno.EAGAIN: "the container may have no more processes: raise its pids limit, or find who starts so many",
-    errno.ENOMEM: "there is no memory left: give the container more, or turn off what takes much",
+    errno.EAGAIN: "the container's process limit is reached: raise its pids limit, or find what starts so many",
+    errno.ENOMEM: "out of memory: give the container more, or turn off what uses much",
 }
 OUT_OF_MEMORY: Final = "give the container more memory (`mem_limit` in compose.yaml), or turn off what takes much"
 

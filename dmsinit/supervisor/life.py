@@ -14,10 +14,10 @@ from dmsinit.supervisor import hints, needs
 from dmsinit.supervisor.backoff import Backoff
 from dmsinit.supervisor.command import CannotStart
 from dmsinit.supervisor.relations import Relations
+from dmsinit.supervisor.runtime import EXHAUSTED
 from dmsinit.supervisor.states import RUNNING, Reason, State
 from dmsinit.supervisor.unit import Unit
 from dmsinit.supervisor.verdict import Ending, Verdict, bury, is_done, wants_restart
-from dmsinit.supervisor.world import EXHAUSTED
 
 _PERIOD_JITTER: Final = 0.1
 """Containers that were started together must not ask a mirror for updates together for ever."""
@@ -74,7 +74,7 @@ class Life:
             delay = None
             if wants_restart(unit.service, end):
                 backoff.policy = unit.service.restart  # a new plan may say otherwise
-                delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=unit.world.clock())
+                delay = backoff.next_delay(lived_healthy_seconds=end.healthy_seconds, now=unit.runtime.clock())
                 end = end._replace(final=delay is None)
             if delay is None:
                 self._rest(end)
@@ -96,7 +96,7 @@ class Life:
             unit.to(State.EXITED, end.reason, end.detail)
         else:
             unit.to(State.FAILED, end.reason, end.detail)
-            unit.world.log.error(f"{unit.name} has failed and stays down: {end.detail}")
+            unit.runtime.log.error(f"{unit.name} has failed and stays down: {end.detail}")
 
     async def _until_next_run(self) -> None:
         """Wait for the next period, counted from now, so that missed runs do not pile up; a little less, by chance."""
@@ -115,8 +115,8 @@ class Life:
                 await blockers[0].changed.wait()
         finally:
             unit.waiting_for = []
-        while unit.service.late and not unit.world.up:
-            await unit.world.up_changed.wait()
+        while unit.service.late and not unit.runtime.up:
+            await unit.runtime.up_changed.wait()
         await needs.until_files(unit)
 
     async def _one_life(self, reason: Reason) -> Ending:
@@ -134,7 +134,7 @@ class Life:
             told = f"cannot start {unit.name}: {error.strerror or error}"
             if shortage := hints.shortage(error):
                 told = f"{told}; {shortage}"
-                unit.world.log.warn(told)
+                unit.runtime.log.warn(told)
             return Ending(Reason.EXITED, told, False, final=error.errno not in EXHAUSTED)
         if unit.span.spawned is None:
             unit.span.spawned = unit.tree.spawned_at
@@ -146,7 +146,7 @@ class Life:
         child = unit.tree.child
         if child is None:
             raise RuntimeError("there is no process to see through")
-        kills_before = unit.world.oom.count()
+        kills_before = unit.runtime.oom.count()
         verdict: Verdict | None = None
         async with anyio.create_task_group() as group:
 
@@ -173,7 +173,7 @@ class Life:
             if problem is not None:
                 limit_seconds = unit.service.ready.timeout_seconds
                 return Verdict(Reason.READY_TIMEOUT, f"not ready within {limit_seconds:g} s ({problem})")
-            unit.ready_at = unit.world.clock()
+            unit.ready_at = unit.runtime.clock()
             unit.ready_seconds = unit.ready_at - unit.tree.spawned_at
             if unit.span.ended is None:
                 unit.span.ended = unit.ready_at
@@ -201,7 +201,7 @@ class Life:
         unit = self._unit
         if unit.service.on_recovery and unit.missed:
             with anyio.move_on_after(_RECOVERY_SECONDS):
-                await unit.world.run(unit.service.on_recovery, unit.tree.output)
+                await unit.runtime.run(unit.service.on_recovery, unit.tree.output)
         unit.missed = True
 
     def _health_is(self, problem: str | None, work: str) -> bool:
@@ -221,7 +221,7 @@ class Life:
             detail = "answers again" if problem is None else f"{work}: {problem}" if work else problem
             unit.to(state, Reason.PROBE_FAILED, detail)
             if state is State.UNHEALTHY and unit.service.health and unit.service.health.probe.kind == "command":
-                unit.world.log.warn(f"{unit.name} is unhealthy: {detail}")  # it says what is wrong
+                unit.runtime.log.warn(f"{unit.name} is unhealthy: {detail}")  # it says what is wrong
         return not ill
 
     # Down

@@ -43,7 +43,7 @@ async def until_files(unit: Unit) -> None:
 
 async def _look(unit: Unit, instance: int | None) -> int:
     """Run dmsinit/base/look.py; return its exit status."""
-    return await unit.world.run(
+    return await unit.runtime.run(
         [sys.executable, "-I", "-m", "dmsinit.base.look", *unit.service.needs.files], stdin=instance
     )
 

@@ -14,16 +14,16 @@ from dmsinit.base.sockets import Listener, listeners
 from dmsinit.plan import Probe, Service
 from dmsinit.probes import ProbeFailed, split_inet
 from dmsinit.supervisor.proctree import read_process, user_ids
+from dmsinit.supervisor.runtime import Runtime
 from dmsinit.supervisor.tree import Tree
-from dmsinit.supervisor.world import World
 
 
 class Ownership:
-    """The listeners of one service; `world.claims` holds those of all."""
+    """The listeners of one service; `runtime.claims` holds those of all."""
 
-    def __init__(self, name: str, world: World, tree: Tree) -> None:
+    def __init__(self, name: str, runtime: Runtime, tree: Tree) -> None:
         self._name = name
-        self._claims = world.claims
+        self._claims = runtime.claims
         self._tree = tree
         self._strangers: frozenset[Listener] = frozenset()
         self._rooted = False

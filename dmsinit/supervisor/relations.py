@@ -37,7 +37,7 @@ class Relations:
             if not other.wanted:
                 return f"{other.name}, which is not up; start that first"
             if other.state in (State.BACKOFF, State.FAILED):
-                return f"{other.name}, which does not come up ({other.detail}); mend that first"
+                return f"{other.name}, which does not start ({other.detail}); repair that first"
             if other.state is State.WAITING and (deeper := self.obstacle(other)):
                 return f"{other.name}, which requires {deeper}"
         return ""

@@ -15,9 +15,9 @@ import anyio
 
 from dmsinit.base.dispositions import is_pending, would_kill
 from dmsinit.plan import Reload
-from dmsinit.supervisor.answers import until_asked_again
 from dmsinit.supervisor.children import Child
 from dmsinit.supervisor.errors import OperationFailed
+from dmsinit.supervisor.probing import until_asked_again
 from dmsinit.supervisor.progress import progress
 from dmsinit.supervisor.renewal import Renewal
 from dmsinit.supervisor.states import ANSWERING, Reason, State
@@ -108,7 +108,7 @@ async def _reload(unit: Unit, how: Reload, child: Child) -> tuple[str, str]:
         problem = await (_run(unit, how) if how.command else _signal(unit, number, child))
         if not problem:
             problem = f"no new {' or '.join(how.renews)} within {limit_seconds:g} s"
-            await _until(unit, lambda: renewal.done(unit.world.clock()))
+            await _until(unit, lambda: renewal.done(unit.runtime.clock()))
             problem = ""
     if problem:
         return problem, ""
@@ -128,7 +128,7 @@ async def _run(unit: Unit, how: Reload) -> str:
     """Run the reload command; it may take as long as a start may take to be ready."""
     program = how.command[0]
     try:
-        code = await unit.world.run(how.command, unit.tree.output)
+        code = await unit.runtime.run(how.command, unit.tree.output)
     except OSError as error:
         return f"cannot run {program}: {error}"
     return f"{program} ended with exit code {code}" if code else ""
@@ -136,6 +136,6 @@ async def _run(unit: Unit, how: Reload) -> str:
 
 async def _until(unit: Unit, holds: Callable[[], bool]) -> None:
     """Return when it holds. The kernel has no event for it; the pauses grow with the time that it takes."""
-    began = unit.world.clock()
+    began = unit.runtime.clock()
     while not holds():  # noqa: ASYNC110 - bounded by who calls
-        await anyio.sleep(until_asked_again(unit.world.clock() - began, 0))
+        await anyio.sleep(until_asked_again(unit.runtime.clock() - began, 0))

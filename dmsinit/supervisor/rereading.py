@@ -30,7 +30,7 @@ async def _read(unit: Unit, how: Reread) -> str:
     """Run the command that returns when the files are read; return what went wrong, or nothing."""
     with anyio.move_on_after(LONGEST_SECONDS):
         try:
-            code = await unit.world.run(how.command, unit.tree.output)
+            code = await unit.runtime.run(how.command, unit.tree.output)
         except OSError as error:
             return f"cannot run {how.command[0]}: {error.strerror}"
         return f"{how.command[0]} ended with exit code {code}" if code else ""

@@ -21,6 +21,7 @@ from dmsinit.supervisor.relations import Relations
 from dmsinit.supervisor.reloading import reload
 from dmsinit.supervisor.reserve import RESERVE
 from dmsinit.supervisor.retries import retries
+from dmsinit.supervisor.runtime import Runtime
 from dmsinit.supervisor.states import ANSWERING, Reason, State
 from dmsinit.supervisor.status import ServiceStatus
 from dmsinit.supervisor.suspension import Suspension
@@ -28,7 +29,6 @@ from dmsinit.supervisor.transfer import hand_over, take_over
 from dmsinit.supervisor.tree import signal_number
 from dmsinit.supervisor.unit import Unit
 from dmsinit.supervisor.whole import Whole
-from dmsinit.supervisor.world import World
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 _PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
@@ -38,14 +38,14 @@ _PAUSE_AFTER_DEFECT_SECONDS: Final = 1.0
 class Supervisor:
     """Runs what the Plan says. Knows no daemon by name."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
         self.units: dict[str, Unit] = {}
         self.plan: Plan | None = None
         self.whole = Whole(self.units)
         self._relations = Relations(self.units)
         self._suspension = Suspension(self.units)
-        self._operating = Operating(self._relations, world.log)
+        self._operating = Operating(self._relations, runtime.log)
         self._group: anyio.abc.TaskGroup | None = None
         self._lives: dict[str, anyio.CancelScope] = {}
         RESERVE.hold()
@@ -87,7 +87,7 @@ class Supervisor:
         for service in plan.services:
             unit = self.units.get(service.name)
             if unit is None:
-                self._add(Unit(service, self.world, self._moved))
+                self._add(Unit(service, self.runtime, self._moved))
             else:
                 unit.define(service)
                 if service.enabled:
@@ -145,7 +145,7 @@ class Supervisor:
         """Forget a service that is down, with all that was open for it."""
         self._lives.pop(unit.name).cancel()
         del self.units[unit.name]
-        self.world.looks.pop(unit.name, None)
+        self.runtime.looks.pop(unit.name, None)
         unit.tree.output.close()
         unit.notices.close()
         unit.changed.fire()
@@ -160,7 +160,7 @@ class Supervisor:
                     await next_step()
                     next_step = life.live
                 except Exception:  # noqa: BLE001 - the guard of DESIGN section 1: PID 1 outlives its own defects
-                    self.world.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
+                    self.runtime.log.error(f"defect in the supervision of {unit.name}:\n{traceback.format_exc()}")
                     await anyio.sleep(_PAUSE_AFTER_DEFECT_SECONDS)
                     next_step = life.recover
 
@@ -183,7 +183,7 @@ class Supervisor:
         self.plan = plan
         states = {state.name: state for state in given}
         for service in plan.services:
-            unit = Unit(service, self.world, self._moved)
+            unit = Unit(service, self.runtime, self._moved)
             if service.name in states:
                 take_over(unit, states[service.name])
             self._add(unit)
@@ -230,8 +230,8 @@ class Supervisor:
 
     def come_up(self) -> None:
         """Let the `late` services start."""
-        self.world.up = True
-        self.world.up_changed.fire()
+        self.runtime.up = True
+        self.runtime.up_changed.fire()
 
     async def stop_all(self, reason: Reason) -> None:
         """Stop every service, each after those that come after it."""

@@ -14,7 +14,7 @@ from dmsinit.supervisor import command, ending
 from dmsinit.supervisor.children import Child
 from dmsinit.supervisor.output import Output
 from dmsinit.supervisor.proctree import Process, Snapshot, around, members
-from dmsinit.supervisor.world import World
+from dmsinit.supervisor.runtime import Runtime
 
 _LEFTOVER_GRACE_SECONDS: Final = 1.0
 """Time for what the main process left behind when it was told to end."""
@@ -29,14 +29,14 @@ _KILL_ROUNDS: Final = 5
 class Tree:
     """The process tree of a service and what it writes; at most one main process at a time."""
 
-    def __init__(self, service: Service, world: World) -> None:
+    def __init__(self, service: Service, runtime: Runtime) -> None:
         self.name = service.name
         self.child: Child | None = None
         self.spawned_at = 0.0
-        logged = world.log_directory is not None and service.stdout == "log"
-        file = LogFile(f"{world.log_directory}/{service.name}.log", world.writer) if logged else None
+        logged = runtime.log_directory is not None and service.stdout == "log"
+        file = LogFile(f"{runtime.log_directory}/{service.name}.log", runtime.writer) if logged else None
         self.output = Output(file, service.name)
-        self._world = world
+        self._runtime = runtime
         self.sessions: set[int] = set()
 
     @property
@@ -49,9 +49,9 @@ class Tree:
         self.output.begin_life()
         pipe = self.output.open_pipe()
         try:
-            self.child = self._world.children.spawn(
+            self.child = self._runtime.children.spawn(
                 command.command_line(service),
-                env={**command.environment(service, self._world.environment), **more},
+                env={**command.environment(service, self._runtime.environment), **more},
                 stdout=1 if service.stdout == "inherit" else pipe,
                 stderr=pipe,
                 umask=int(service.umask, 8),
@@ -59,12 +59,12 @@ class Tree:
         finally:
             os.close(pipe)
         self.sessions = {self.child.pid}
-        self.spawned_at = self._world.clock()
+        self.spawned_at = self._runtime.clock()
         return self.child
 
     def take_over(self, pid: int | None, spawned_at: float, sessions: Iterable[int]) -> None:
         """Own the processes that a predecessor has started."""
-        self.child = self._world.children.adopt(pid) if pid is not None else None
+        self.child = self._runtime.children.adopt(pid) if pid is not None else None
         self.spawned_at = spawned_at
         self.sessions = set(sessions)
 
@@ -73,9 +73,9 @@ class Tree:
         if self.child is None:
             return []
         if snapshot is None:
-            self._world.children.reap_all()
+            self._runtime.children.reap_all()
         main = self.child.pid if self.child.alive else None
-        seen = snapshot or around(main=main, others=self._world.children.owned(), reaper=os.getpid())
+        seen = snapshot or around(main=main, others=self._runtime.children.owned(), reaper=os.getpid())
         found = members(seen, name=self.name, main=main, sessions=self.sessions, reaper=os.getpid())
         self.sessions |= {process.session for process in found} - {os.getsid(0), 0}
         return found
@@ -95,7 +95,7 @@ class Tree:
         if self.child is not None and self.child.alive:
             grace = _LEFTOVER_GRACE_SECONDS
             ending.send(self.members(), signal.SIGCONT)
-            with self._world.grace(stop.grace_seconds):
+            with self._runtime.grace(stop.grace_seconds):
                 await self._ask_to_end(self.child, stop)
                 await self.child.wait()
         number = signal.SIGKILL if signal_number(stop.signal) == signal.SIGKILL else signal.SIGTERM
@@ -113,15 +113,15 @@ class Tree:
             with anyio.move_on_after(_LEFTOVER_GRACE_SECONDS if number == signal.SIGKILL else grace):
                 await ending.gone(left)
             number = signal.SIGKILL
-        self._world.log.error(f"{self.name}: processes {_pids(self.members())} do not end, not even when killed")
+        self._runtime.log.error(f"{self.name}: processes {_pids(self.members())} do not end, not even when killed")
 
     async def _ask_to_end(self, child: Child, stop: Stop) -> None:
         """Run the stop command or send the stop signal; the signal, too, when the command does not work."""
         if stop.command:
             try:
-                code = await self._world.run(stop.command, self.output)
+                code = await self._runtime.run(stop.command, self.output)
             except OSError as error:
-                self._world.log.warn(f"cannot run {stop.command[0]} to stop {self.name}: {error}")
+                self._runtime.log.warn(f"cannot run {stop.command[0]} to stop {self.name}: {error}")
                 code = 127
             if code == 0:
                 return

@@ -18,20 +18,20 @@ import anyio
 from dmsinit.log import timestamp
 from dmsinit.plan import Service
 from dmsinit.supervisor import hints
-from dmsinit.supervisor.answers import Answers
 from dmsinit.supervisor.causes import last_error
 from dmsinit.supervisor.errors import EXCERPT_LINES, OperationFailed
 from dmsinit.supervisor.handover import SETTLED_ENOUGH
 from dmsinit.supervisor.notify import Notices
 from dmsinit.supervisor.ownership import Ownership
+from dmsinit.supervisor.probing import Answers
 from dmsinit.supervisor.progress import SUSPENDED, Sample, sample
 from dmsinit.supervisor.pulse import Pulse
+from dmsinit.supervisor.runtime import Runtime
 from dmsinit.supervisor.states import ANSWERING, AT_REST, COMPLETE, RUNNING, Reason, State, check
 from dmsinit.supervisor.status import Death, Event, ServiceStatus, Span
 from dmsinit.supervisor.telling import Telling
 from dmsinit.supervisor.tree import Tree
 from dmsinit.supervisor.turns import Turns
-from dmsinit.supervisor.world import World
 
 DEATHS_KEPT: Final = 10
 CHANCES: Final = 3
@@ -41,9 +41,9 @@ CHANCES: Final = 3
 class Unit:
     """One service. The fields of the second paragraph of __init__ are for its life and its handover alone."""
 
-    def __init__(self, service: Service, world: World, moved: Callable[["Unit"], None]) -> None:
+    def __init__(self, service: Service, runtime: Runtime, moved: Callable[["Unit"], None]) -> None:
         self.service = service
-        self.world = world
+        self.runtime = runtime
         self.state = State.STOPPED if service.enabled else State.DISABLED
         self.reason = Reason.BOOT
         self.detail = ""
@@ -56,15 +56,15 @@ class Unit:
         self.lacks_files = False
         self.ready_seconds: float | None = None
         self.next_run: float | None = None
-        self.span = Span(name=service.name, kind="service", began=world.clock())
+        self.span = Span(name=service.name, kind="service", began=runtime.clock())
         self.changed = Pulse()
-        self.tree = Tree(service, world)
+        self.tree = Tree(service, runtime)
 
-        self.notices = Notices(world.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
-        world.looks[service.name] = self.tree.members
-        self.ownership = Ownership(service.name, world, self.tree)
+        self.notices = Notices(runtime.runtime_directory / "notify" / service.name, self.tree.has, self._noticed)
+        runtime.looks[service.name] = self.tree.members
+        self.ownership = Ownership(service.name, runtime, self.tree)
         self.answers = Answers(
-            world, self.notices, self.look, self.ownership.problem, self._last_error, self.tree.output
+            runtime, self.notices, self.look, self.ownership.problem, self._last_error, self.tree.output
         )
         self.moved = moved
         self.why = Reason.BOOT
@@ -73,7 +73,7 @@ class Unit:
         self.asking: anyio.CancelScope | None = None
         self.reloading = False
         self.turns = Turns()
-        self.telling = Telling(world.log)
+        self.telling = Telling(runtime.log)
         self.missed = False
         self.ready_at: float | None = None
 
@@ -188,10 +188,10 @@ class Unit:
         asks = self.service.health.asks if self.service.health is not None else ()
         processes = self.tree.members()
         for name in asks:
-            others = self.world.looks[name]() if name in self.world.looks else []
+            others = self.runtime.looks[name]() if name in self.runtime.looks else []
             if not any(process.state == SUSPENDED for process in others):  # which is no fault of this one
                 processes += others
-        return sample(processes, self.world.clock())
+        return sample(processes, self.runtime.clock())
 
     # Transitions
 
@@ -199,10 +199,10 @@ class Unit:
         """Make a transition: the only place where the state changes."""
         check(self.name, self.state, state)
         old, self.state, self.reason, self.detail, self.since = self.state, state, reason, detail, time.time()
-        self.world.events.publish(
+        self.runtime.events.publish(
             Event(time=timestamp(), service=self.name, from_state=old, to_state=state, reason=reason, detail=detail)
         )
-        self.world.log.debug(f"{self.name}: {old} → {state} ({reason}{': ' + detail if detail else ''})")
+        self.runtime.log.debug(f"{self.name}: {old} → {state} ({reason}{': ' + detail if detail else ''})")
         self.changed.fire()
         self.moved(self)
 
@@ -212,7 +212,7 @@ class Unit:
         if self.state is State.WAITING:
             self.detail = what
         if what:
-            self.world.log.info(f"{self.name} waits: {what}")
+            self.runtime.log.info(f"{self.name} waits: {what}")
         self.changed.fire()
 
     def _noticed(self) -> None:
@@ -224,7 +224,7 @@ class Unit:
 
     async def _last_error(self, seconds: float) -> str:
         since = timestamp(time.time() - seconds - 1)  # the log's times may be rounded
-        return await last_error(self.service, self.tree.output, since, self.world)
+        return await last_error(self.service, self.tree.output, since, self.runtime)
 
     # What others see
 
@@ -236,7 +236,10 @@ class Unit:
     def tell_trouble(self, sentence: str, cause: str, hint: str = "") -> None:
         """Warn of an end or restart, once for each cause (and last words) until it was well again."""
         healthy_since = self.ready_at
-        if healthy_since is not None and self.world.clock() - healthy_since >= self.service.restart.reset_after_seconds:
+        if (
+            healthy_since is not None
+            and self.runtime.clock() - healthy_since >= self.service.restart.reset_after_seconds
+        ):
             self.telling.well()
         last_words = " ".join(self.tree.output.last_words(1))
         self.telling.trouble(cause, last_words, self.failure(sentence, hint))
@@ -262,7 +265,7 @@ class Unit:
             reason=self.reason,
             detail=self.detail,
             pid=child.pid if child else None,
-            uptime_seconds=round(self.world.clock() - self.tree.spawned_at, 3) if child else None,
+            uptime_seconds=round(self.runtime.clock() - self.tree.spawned_at, 3) if child else None,
             restarts=self.restarts,
             memory_bytes=memory_bytes,
             waiting_for=list(self.waiting_for),

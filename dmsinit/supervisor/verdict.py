@@ -53,10 +53,10 @@ def is_done(service: Service, end: Ending) -> bool:
 
 def bury(unit: Unit, result: Exit, verdict: Verdict | None, kills_before: int | None) -> Ending:
     """Note how the process of a service ended, and say so where people look."""
-    now = unit.world.clock()
+    now = unit.runtime.clock()
     lived = now - unit.tree.spawned_at
     healthy = now - unit.ready_at if unit.ready_at is not None else 0.0
-    reason, detail = verdict or cause(result, unit.world.oom, kills_before)
+    reason, detail = verdict or cause(result, unit.runtime.oom, kills_before)
     unit.tree.output.drain()
     unit.deaths.append(
         Death(

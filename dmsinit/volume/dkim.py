@@ -70,7 +70,7 @@ def check(bits: int, *names: str) -> None:
         raise EditError(f"cannot make a key of {bits} bits; the size must be from {MIN_BITS} to {MAX_BITS}")
     for name in names:
         if not _NAME.fullmatch(name):
-            raise EditError(f"cannot make a key for {name!r}: it is no name that DNS knows")
+            raise EditError(f"cannot make a key for {name!r}: it is not a valid DNS name")
 
 
 def _make_key(root: Path, domain: str, selector: str, bits: int, created: Tell) -> None:

@@ -92,7 +92,7 @@ class Removal:
 def mailbox_path(root: Path, address: str) -> Path:
     """Return the directory of an account's mailbox; raises EditError for what is no login (it could leave `root`)."""
     if not is_mailbox(address):
-        raise EditError(f"{address!r} is no address of an account")
+        raise EditError(f"{address!r} is not the address of an account")
     local_part, _, domain = address.rpartition("@")
     return root / domain / local_part
 

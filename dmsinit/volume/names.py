@@ -33,7 +33,7 @@ _REASONS: Final = {
     "%": "'%' routes mail to another server, which Postfix refuses (allow_untrusted_routing)",
     "!": "'!' routes mail to another server, which Postfix refuses (allow_untrusted_routing)",
     "*": "'*' separates the name of a master user in a login",
-    "?": "'?' stands for any character in the commands of doveadm",
+    "?": "'?' matches any character in the commands of doveadm",
     "/": "'/' separates directories",
     "|": "'|' separates the fields of this file",
     ":": "':' separates the fields of Dovecot's file of users",

@@ -88,7 +88,7 @@ def _warn_of_repetition(name: str, number: int, key: str, same: bool, findings: 
     if same:
         findings.warn(name, number, f"repeats the line of {key} and is skipped", "delete it")
     else:
-        findings.warn(name, number, f"{key} stands here again; only its first line counts", "delete one of the two")
+        findings.warn(name, number, f"{key} is a duplicate entry; only the first is used", "delete one of the two")
 
 
 def masters(lines: list[Line], findings: Findings) -> tuple[Master, ...]:

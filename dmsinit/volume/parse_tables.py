@@ -67,7 +67,7 @@ def relay_map(lines: list[Line], findings: Findings) -> tuple[RelayRoute, ...]:
         route = RelayRoute(fields[0].lower(), fields[1] if len(fields) == 2 else "")
         if found.setdefault(route.sender, route) is not route:
             findings.warn(
-                RELAY_MAP, number, f"{route.sender} stands here again; only its first line counts", "delete one"
+                RELAY_MAP, number, f"{route.sender} is a duplicate entry; only the first is used", "delete one"
             )
     return tuple(found.values())
 
@@ -86,7 +86,7 @@ def sasl_passwords(lines: list[Line], findings: Findings) -> tuple[SaslPassword,
         entry = SaslPassword(key.lower(), user, password)
         if found.setdefault(entry.key, entry) is not entry:
             findings.warn(
-                SASL_PASSWORDS, number, f"{entry.key} stands here again; only its first line counts", "delete one"
+                SASL_PASSWORDS, number, f"{entry.key} is a duplicate entry; only the first is used", "delete one"
             )
     return tuple(found.values())
 
@@ -101,5 +101,5 @@ def access_rules(name: str, lines: list[Line], findings: Findings) -> tuple[Acce
             continue
         rule = AccessRule(pattern.lower(), action)
         if found.setdefault(rule.pattern, rule) is not rule:
-            findings.warn(name, number, f"{rule.pattern} stands here again; only its first line counts", "delete one")
+            findings.warn(name, number, f"{rule.pattern} is a duplicate entry; only the first is used", "delete one")
     return tuple(found.values())

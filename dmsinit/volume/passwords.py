@@ -12,7 +12,7 @@ from typing import Final
 from dmsinit.volume.errors import EditError
 
 MAX_BYTES: Final = 511
-"""libxcrypt refuses longer passphrases (CRYPT_MAX_PASSPHRASE_SIZE - 1), so nobody could log in with one."""
+"""libxcrypt refuses longer passphrases (CRYPT_MAX_PASSPHRASE_SIZE - 1), so logins would fail with one."""
 
 _LIBRARIES: Final = ("libcrypt.so.1", "libcrypt.so.2")
 _SALT_CHARACTERS: Final = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

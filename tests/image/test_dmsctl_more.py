@@ -271,7 +271,7 @@ def test_a_directory_that_is_no_volume_is_refused(containers: Containers, mailho
     mailhost.checked("dmsctl", "backup", "/backup/lost.tar.gz")
     result = containers.command("dmsctl", "restore", "/backup/lost.tar.gz", options=site.options[-2:])
     assert result.code == 1
-    assert "/tmp/docker-mailserver is no volume" in result.output
+    assert "/tmp/docker-mailserver is not a volume" in result.output
 
 
 def test_with_rspamd_redis_and_sqlite_are_in_the_backup_and_its_keys_are_compared_with_dns(

@@ -126,7 +126,7 @@ def test_a_second_signal_shortens_the_stop(start: Start, containers: Containers)
     server.wait_for_log("stopping")
     containers.checked("kill", "--signal=TERM", server.name)
     assert server.wait_for_end() == 0
-    assert "told to stop a second time" in server.log()
+    assert "second stop signal" in server.log()
 
 
 def test_a_rendering_that_is_killed_is_reported_as_killed(start: Start) -> None:

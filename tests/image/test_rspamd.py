@@ -123,7 +123,7 @@ def test_settings_reach_rspamd(rspamd: Server) -> None:
     assert "weight = 7;" in unknown
     assert 'bind_socket = "127.0.0.1:11332";' in dump(rspamd, "worker")
     assert "timeout = 420.0;" in dump(rspamd, "greylist") or "timeout = 7min;" in dump(rspamd, "greylist")
-    assert "rspamd/custom-commands.conf:2: is no command: frobnicate" in rspamd.log()
+    assert "rspamd/custom-commands.conf:2: is not a command: frobnicate" in rspamd.log()
 
 
 def test_spam_is_refused(rspamd: Server) -> None:

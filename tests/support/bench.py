@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dmsinit.log import Log
 from dmsinit.plan import Plan, Probe, Service
-from dmsinit.supervisor import Children, Reason, State, Supervisor, World
+from dmsinit.supervisor import Children, Reason, Runtime, State, Supervisor
 from dmsinit.supervisor.events import Events
 from dmsinit.supervisor.proctree import read_process
 
@@ -47,7 +47,7 @@ class Bench:
         await asyncio.sleep(0.01)
 
     def history(self, name: str) -> list[tuple[str, str]]:
-        return [(e.to_state, e.reason) for e in self.supervisor.world.events.recent if e.service == name]
+        return [(e.to_state, e.reason) for e in self.supervisor.runtime.events.recent if e.service == name]
 
 
 @contextlib.asynccontextmanager
@@ -55,8 +55,8 @@ async def running(children: Children, directory: Path, events: Events | None = N
     """Run a supervisor that logs into `directory`, and stop all its services at the end."""
     log = Log("test", level="error")
     environment = {"PATH": os.environ["PATH"]}
-    world = World(children, log, environment, directory, directory / "run", events=events or Events())
-    supervisor = Supervisor(world)
+    runtime = Runtime(children, log, environment, directory, directory / "run", events=events or Events())
+    supervisor = Supervisor(runtime)
     started = asyncio.Event()
     task = asyncio.create_task(supervisor.run(started.set))
     await started.wait()

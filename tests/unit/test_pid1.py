@@ -22,13 +22,13 @@ LOOKS_UP_NAMES = frozenset({"getaddrinfo", "gethostbyname", "getfqdn", "getpwnam
 WAITS = frozenset({"wait", "wait3", "wait4", "waitid", "waitpid", "waitstatus_to_exitcode", "create_subprocess_exec"})
 THREADS = frozenset({"run_in_executor", "to_thread", "run_sync", "run_process", "open_process", "system", "popen"})
 
-MAY_WAIT = {("supervisor/children.py", None), ("init.py", "end_everything")}
+MAY_WAIT = {("supervisor/children.py", None), ("pid1/init.py", "end_everything")}
 """The owner of waiting, and the end of everything, when there is no event loop any more."""
 
 
 def pid1_modules() -> list[str]:
     """Return the names of our modules that a fresh interpreter has loaded after importing PID 1."""
-    code = "import sys, dmsinit.init; print(*sorted(sys.modules))"
+    code = "import sys, dmsinit.pid1.init; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     return done.stdout.split()
 
@@ -64,7 +64,7 @@ def calls(node: ast.AST, function: str | None = None) -> Iterator[tuple[str, str
 
 
 def test_pid1_is_what_we_think() -> None:
-    assert {"dmsinit.init", "dmsinit.supervisor.children", "dmsinit.probes", "dmsinit.control.server"} <= set(OURS)
+    assert {"dmsinit.pid1.init", "dmsinit.supervisor.children", "dmsinit.probes", "dmsinit.control.server"} <= set(OURS)
     assert len(OURS) > 30
 
 
@@ -116,7 +116,7 @@ def test_only_one_place_spawns() -> None:
             for name, _, _ in calls(ast.parse(source(module).read_text(encoding="utf-8")))
         )
     ]
-    assert spawning == ["dmsinit.spawn"]
+    assert spawning == ["dmsinit.base.spawn"]
 
 
 def test_nothing_heavy_is_loaded() -> None:

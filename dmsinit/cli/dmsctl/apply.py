@@ -5,9 +5,9 @@ import os
 import sys
 from collections.abc import Iterable
 
-from dmsinit.cli._errors import DONE, ProblemReceived, checked
 from dmsinit.cli.dmsctl import views
 from dmsinit.cli.dmsctl.command import Arguments, print_json
+from dmsinit.cli.errors import DONE, ProblemReceived, checked
 from dmsinit.control.client import STARTING_VARIABLE, request
 
 

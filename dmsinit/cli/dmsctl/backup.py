@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import Any
 
-from dmsinit.cli import archive
-from dmsinit.cli._errors import DONE, USAGE
+from dmsinit import archive
 from dmsinit.cli.dmsctl.command import Arguments, print_json, refuse
+from dmsinit.cli.errors import DONE, USAGE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

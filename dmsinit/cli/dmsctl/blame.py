@@ -2,9 +2,9 @@
 
 import argparse
 
-from dmsinit.cli._errors import DONE
 from dmsinit.cli.dmsctl.command import Arguments, get, print_json
 from dmsinit.cli.dmsctl.timeline import timeline
+from dmsinit.cli.errors import DONE
 
 
 def arguments(_parser: argparse.ArgumentParser) -> None:

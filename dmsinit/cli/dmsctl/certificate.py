@@ -3,9 +3,9 @@
 import argparse
 
 from dmsinit.base.server_name import NoDomain, full_name
-from dmsinit.cli._errors import DONE
 from dmsinit.cli.dmsctl import private_authority
 from dmsinit.cli.dmsctl.command import Arguments, count, print_json, refuse
+from dmsinit.cli.errors import DONE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any, Final, Protocol
 
-from dmsinit.cli._errors import FAILED, checked
+from dmsinit.cli.errors import FAILED, checked
 from dmsinit.control.client import request
 
 PROGRAM: Final = "dmsctl"

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from dmsinit.cli._errors import DONE
 from dmsinit.cli.dmsctl import effective_settings
 from dmsinit.cli.dmsctl.command import Arguments, print_json, refuse
+from dmsinit.cli.errors import DONE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

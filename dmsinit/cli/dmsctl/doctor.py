@@ -2,9 +2,9 @@
 
 import argparse
 
-from dmsinit.cli import doctor
-from dmsinit.cli._errors import DONE, FAILED
+from dmsinit import doctor
 from dmsinit.cli.dmsctl.command import Arguments, print_json
+from dmsinit.cli.errors import DONE, FAILED
 
 
 def arguments(_parser: argparse.ArgumentParser) -> None:

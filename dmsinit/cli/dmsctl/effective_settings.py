@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from dmsinit.cli import _text as text
+from dmsinit.base import text
 
 _SOURCES = {
     "env": "environment",

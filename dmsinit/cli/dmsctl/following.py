@@ -5,8 +5,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from dmsinit.cli._errors import DONE, checked
 from dmsinit.cli.dmsctl.command import Arguments, count
+from dmsinit.cli.errors import DONE, checked
 from dmsinit.control.client import request
 
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from dmsinit.cli._errors import DONE, FAILED
 from dmsinit.cli.dmsctl.command import Arguments, print_json
+from dmsinit.cli.errors import DONE, FAILED
 from dmsinit.control.client import request
 
 

@@ -3,10 +3,10 @@
 import argparse
 import json
 
-from dmsinit.cli._errors import DONE, checked
 from dmsinit.cli.dmsctl import mail_log
 from dmsinit.cli.dmsctl.command import Arguments
 from dmsinit.cli.dmsctl.following import add_arguments, follow
+from dmsinit.cli.errors import DONE, checked
 from dmsinit.control.client import quote, request
 
 

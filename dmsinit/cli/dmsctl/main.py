@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Final, cast
 
-from dmsinit.cli._errors import UNREACHABLE, ProblemReceived, silence, tell
 from dmsinit.cli.dmsctl.command import PROGRAM, Verb
+from dmsinit.cli.errors import UNREACHABLE, ProblemReceived, silence, tell
 from dmsinit.control.client import Unreachable
 
 VERBS: Final = {

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from dmsinit.cli._errors import DONE, checked
 from dmsinit.cli.dmsctl.command import Arguments, print_json
+from dmsinit.cli.errors import DONE, checked
 from dmsinit.control.client import request
 
 

@@ -4,10 +4,10 @@ import argparse
 import time
 from typing import Any
 
-from dmsinit.cli._all import all_services
-from dmsinit.cli._errors import DONE, ProblemReceived, checked, tell
+from dmsinit.cli.all_services import all_services
 from dmsinit.cli.dmsctl import views
 from dmsinit.cli.dmsctl.command import PROGRAM, Arguments, print_json
+from dmsinit.cli.errors import DONE, ProblemReceived, checked, tell
 from dmsinit.control.client import Pending, quote
 
 

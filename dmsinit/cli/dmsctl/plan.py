@@ -2,9 +2,9 @@
 
 import argparse
 
-from dmsinit.cli._errors import DONE
 from dmsinit.cli.dmsctl import views
 from dmsinit.cli.dmsctl.command import Arguments, get, print_json
+from dmsinit.cli.errors import DONE
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from dmsinit.cli import _text as text
+from dmsinit.base import text
 
 ALL: Final = "all"
 _ID: Final = re.compile(
@@ -78,7 +78,7 @@ def checked_ids(words: Iterable[str]) -> list[str]:
     ids = [word.rstrip("*!") for word in words]
     for one in ids:
         if not _ID.fullmatch(one):
-            raise Refused(f"{one!r} is no queue id; `dmsctl queue` lists them")
+            raise Refused(f"{one!r} is not a queue id; `dmsctl queue` lists them")
     return list(dict.fromkeys(ids))
 
 

@@ -3,9 +3,9 @@
 import argparse
 from typing import Any, Final
 
-from dmsinit.cli._errors import DONE, USAGE
 from dmsinit.cli.dmsctl import postqueue
 from dmsinit.cli.dmsctl.command import Arguments, print_json, refuse
+from dmsinit.cli.errors import DONE, USAGE
 
 ACTIONS: Final = ("list", "flush", "hold", "release", "delete", "requeue", "show")
 

@@ -4,8 +4,8 @@ import argparse
 import time
 from typing import Any, Final
 
-from dmsinit.cli._errors import DONE, checked
 from dmsinit.cli.dmsctl.command import Arguments, print_json, refuse
+from dmsinit.cli.errors import DONE, checked
 from dmsinit.control.client import Unreachable, request
 
 SUCCESSOR_SECONDS: Final = 10.0

@@ -2,7 +2,7 @@
 
 import argparse
 
-from dmsinit.cli import archive
+from dmsinit import archive
 from dmsinit.cli.dmsctl.backup import show
 from dmsinit.cli.dmsctl.command import Arguments, refuse
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from dmsinit.cli._errors import DONE, checked
 from dmsinit.cli.dmsctl.command import Arguments, print_json
+from dmsinit.cli.errors import DONE, checked
 from dmsinit.control.client import quote, request
 
 

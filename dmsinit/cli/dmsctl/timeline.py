@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from dmsinit.cli import _text as text
+from dmsinit.base import text
 
 _BAR_CELLS: Final = 40
 

@@ -2,8 +2,8 @@
 
 import argparse
 
-from dmsinit.cli._errors import DONE
 from dmsinit.cli.dmsctl.command import Arguments, get, print_json
+from dmsinit.cli.errors import DONE
 
 
 def arguments(_parser: argparse.ArgumentParser) -> None:

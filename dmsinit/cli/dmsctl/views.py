@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dmsinit.cli import _text as text
+from dmsinit.base import text
 
 
 def overview(status: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 
 from dmsinit.problem import Problem
 from dmsinit.render.paths import Root
-from dmsinit.render.processes import Outcome
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Stage, StagedFile
 
 DIRECTORY: Final = "/etc/amavis/conf.d"

@@ -84,7 +84,7 @@ def _unknown_mechanisms(configuration: str, root: Root) -> Iterator[str]:
         for mechanism in mechanisms:
             known = f"\0{mechanism.upper()}\0".encode("utf-8", "replace") in program
             if program and not known and mechanism.lower().replace("-", "_") not in modules:
-                yield f"unknown authentication mechanism '{mechanism}', so nobody could log in"
+                yield f"unknown authentication mechanism '{mechanism}', so logins would fail"
 
 
 def _unknown_owners(configuration: str, root: Root) -> Iterator[str]:

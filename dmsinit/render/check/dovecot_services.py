@@ -12,7 +12,7 @@ from typing import Final
 
 from dmsinit.render.check.dovecot import BASE, Setting
 from dmsinit.render.paths import STATE, Root
-from dmsinit.render.tls import SNAKEOIL_CERT, SNAKEOIL_KEY
+from dmsinit.render.tls.ssl_type import SNAKEOIL_CERT, SNAKEOIL_KEY
 
 LIBEXEC: Final = "/usr/lib/dovecot"
 _MADE_BY_DOVECOT: Final = ("login", "token-login", "empty")
@@ -74,7 +74,7 @@ def _no_roots(entries: Collection[Setting], base: str, root: Root) -> Iterator[s
         if not os.path.isdir(root(path)):
             yield f"the directory '{_plain(value)}' (chroot of service {service}) does not exist, so it would not start"
         elif service.endswith("-login") and path not in sockets:
-            cause = "does not have the sockets that it needs, so nobody could log in"
+            cause = "does not have the sockets that it needs, so logins would fail"
             yield f"the directory '{_plain(value)}' (chroot of service {service}) {cause}"
 
 
@@ -89,7 +89,7 @@ def _no_owners(entries: Iterable[Setting], root: Root) -> Iterator[str]:
         for one in re.split(r"[\s,]+", value) if kind and not _VARIABLE.search(value) else []:
             if one and look_up[kind](one) is None:
                 of = f" of {' '.join(blocks[-1])}" if blocks else ""
-                yield f"{kind} '{one}' ({name}{of}) does not exist, so nobody could log in"
+                yield f"{kind} '{one}' ({name}{of}) does not exist, so logins would fail"
 
 
 def _no_addresses(entries: Iterable[Setting]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dmsinit.problem import Problem
 from dmsinit.render.paths import Root
-from dmsinit.render.processes import Outcome
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Stage, StagedFile
 from dmsinit.settings import Severe
 
@@ -200,7 +200,7 @@ def _no_programs(outcome: Outcome, stage: Stage, root: Root) -> Iterator[Problem
         for name in ("actionstart", "actionban"):
             for program in programs(properties.get(name, ""), properties):
                 if not _exists(program, root):
-                    yield _jail(stage, jail, f"its action {action} cannot ban, because there is no program {program}")
+                    yield _jail(stage, jail, f"its action {action} cannot ban: program not found: {program}")
 
 
 def programs(script: str, properties: dict[str, str]) -> list[str]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.getmail import RCS
-from dmsinit.render.processes import Outcome
+from dmsinit.render.inputs.getmail import RCS
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Stage
 
 DIRECTORY: Final = f"{RCS}/"

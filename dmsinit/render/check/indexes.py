@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from dmsinit.problem import Problem
 from dmsinit.render.paths import VOLUME, Root
-from dmsinit.render.processes import run
+from dmsinit.render.programs import run
 
 _INDEXED: Final = re.compile(r"\b(hash|btree|lmdb|cdb):(/[^\s,;{}:=\"']+)")
 _SUFFIXES: Final = {"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dmsinit.problem import Problem
-from dmsinit.render.processes import Job, Outcome
+from dmsinit.render.programs import Job, Outcome
 from dmsinit.render.stage import Stage
 
 

@@ -13,7 +13,7 @@ from dmsinit.render.check import dovecot, dovecot_services, fail2ban, master_cf,
 from dmsinit.render.check.findings import Line
 from dmsinit.render.check.trial import MAIN_CF, MASTER_CF, Copy, Texts
 from dmsinit.render.paths import RENDERED, Root
-from dmsinit.render.processes import Job, Outcome
+from dmsinit.render.programs import Job, Outcome
 from dmsinit.render.stage import Stage
 from dmsinit.settings import Severe
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render import maincf
 from dmsinit.render.check import indexes, master_cf, reads, trial
 from dmsinit.render.check import values as values_check
 from dmsinit.render.check.findings import Complaint, Line, complaints
 from dmsinit.render.check.master_cf import Entry
 from dmsinit.render.check.trial import MAIN_CF, MASTER_CF, Copy, Texts
+from dmsinit.render.inputs import main_cf
 from dmsinit.render.paths import RENDERED, Root
 from dmsinit.render.stage import Stage
 
@@ -62,7 +62,7 @@ def try_out(texts: Texts, lines: list[Line], root: Root, fallback: str) -> list[
         if not culprits:
             break
         lines = [line for line in lines if line not in culprits]
-        main = maincf.without(texts.main, {line.name for line in culprits if not line.service})
+        main = main_cf.without(texts.main, {line.name for line in culprits if not line.service})
         texts = replace(texts, main=main)
         edits = {(line.service, line.name) for line in culprits if line.service}
         entries = [_without_options(entry, edits) for entry in entries]
@@ -110,7 +110,7 @@ def sorted_out(found: Iterable[Complaint]) -> Found:
 def settings(text: str) -> list[tuple[str, str]]:
     """Return the parameters of a main.cf and their values, in order."""
     lines = text.split("\n")
-    return [(parameter.name, _value(lines, parameter)) for parameter in maincf.parameters(lines) if parameter.name]
+    return [(parameter.name, _value(lines, parameter)) for parameter in main_cf.parameters(lines) if parameter.name]
 
 
 def tables(stage: Stage, root: Root) -> list[indexes.Index]:
@@ -138,7 +138,7 @@ def _lines_of_main_cf(stage: Stage, text: str) -> list[Line]:
         return []
     lines = text.split("\n")
     found = []
-    for parameter in maincf.parameters(lines):
+    for parameter in main_cf.parameters(lines):
         number = parameter.lines[0] + 1
         if parameter.name and number >= first:
             where = file.source(number) if file else f"{MAIN_CF}:{number}"
@@ -162,6 +162,6 @@ def _lines_of_master_cf(stage: Stage, text: str) -> list[Line]:
     return found
 
 
-def _value(lines: list[str], parameter: maincf.Parameter) -> str:
+def _value(lines: list[str], parameter: main_cf.Parameter) -> str:
     text = " ".join(lines[number].strip() for number in parameter.lines)
     return text.partition("=")[2].strip()

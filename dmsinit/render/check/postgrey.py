@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.processes import Outcome
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Stage
 
 DIRECTORY: Final = "/etc/postgrey/"

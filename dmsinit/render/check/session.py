@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from dmsinit.problem import Problem
-from dmsinit.render.processes import Outcome
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import StagedFile
 
 LOCAL_CONF: Final = "/etc/dovecot/local.conf"

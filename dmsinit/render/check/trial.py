@@ -18,7 +18,7 @@ from dmsinit.render.check.indexes import Index
 from dmsinit.render.check.master_cf import Entry
 from dmsinit.render.check.mini_master import ASKED_BY_OTHERS, Attempt, MiniMaster, Said
 from dmsinit.render.paths import Root
-from dmsinit.render.processes import run_all
+from dmsinit.render.programs import run_all
 from dmsinit.render.stage import StagedFile
 
 PLACE: Final = "/run/dmsinit"

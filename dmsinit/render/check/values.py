@@ -74,7 +74,7 @@ def check(
         elif line.name in _NEXT_HOPS:
             causes = filter(None, (next_hop(word, services) for word in _words(value)))
         elif line.name in _DIRECTORIES:
-            causes = [] if is_directory(value) else [f"there is no directory {value}, so Postfix could not work"]
+            causes = [] if is_directory(value) else [f"there is no directory {value}, so Postfix would not start"]
         elif line.name in _MILTERS:
             causes = _milters(value)
         elif line.name in lists or line.name in classes:

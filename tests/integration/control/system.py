@@ -168,7 +168,7 @@ class System:
         return b"# EOF\n" if openmetrics else b"dms_build_info 1\n"
 
 
-MODULES: Final = {"dmsctl": "dmsinit.cli.dmsctl.main", "supervisorctl": "dmsinit.cli.supervisorctl"}
+MODULES: Final = {"dmsctl": "dmsinit.cli.dmsctl.main", "supervisorctl": "dmsinit.cli.supervisorctl.main"}
 
 
 class Site:

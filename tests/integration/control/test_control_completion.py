@@ -27,7 +27,7 @@ COMPLETION = Path(__file__).parents[3] / "dmsinit" / "cli" / "completion"
 )
 async def test_words_are_completed(site: Site, tmp_path: Path, line: str, expected: set[str]) -> None:
     front = tmp_path / "supervisorctl"
-    front.write_text(f'#!/bin/sh\nexec {sys.executable} -I -m dmsinit.cli.supervisorctl "$@"\n')
+    front.write_text(f'#!/bin/sh\nexec {sys.executable} -I -m dmsinit.cli.supervisorctl.main "$@"\n')
     front.chmod(0o755)
     words = line.split(" ")
     script = f'source "$0"; COMP_WORDS=("$@"); COMP_CWORD={len(words) - 1}; _dmsctl; printf "%s\\n" "${{COMPREPLY[@]}}"'

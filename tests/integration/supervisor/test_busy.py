@@ -100,7 +100,7 @@ async def test_one_at_work_is_busy_and_left_to_it(bench: Bench, tmp_path: Path, 
     os.kill(pid, signal.SIGUSR1)
     await bench.until("worker", State.READY)
     assert unit.detail == "answers again"
-    assert bench.supervisor.world.events.counts["worker", "busy", "probe-failed"] >= 1
+    assert bench.supervisor.runtime.events.counts["worker", "busy", "probe-failed"] >= 1
 
 
 @pytest.mark.parametrize("mode", ["ticks", "starts"])

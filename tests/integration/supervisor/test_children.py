@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dmsinit.spawn import spawn_process
+from dmsinit.base.spawn import spawn_process
 from dmsinit.supervisor import Children, Exit
 
 ENV = {"PATH": os.environ["PATH"]}

@@ -49,5 +49,5 @@ def test_a_burst_of_orphans(tmp_path: Path) -> None:
 def test_no_more_processes(public_path: Path) -> None:
     """Fork fails (EAGAIN): the service tells why, backs off, and runs as soon as it can."""
     figures = play("crowded", public_path, str(random.randrange(2_000_000, 3_000_000)))
-    assert "cannot start second: Resource temporarily unavailable; the container may have no more" in figures["detail"]
+    assert "cannot start second: Resource temporarily unavailable; the container's process limit" in figures["detail"]
     assert figures["starts"] > 1

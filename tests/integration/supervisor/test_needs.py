@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from dmsinit.base.inotify import add, open_instance
-from dmsinit.inotify import Watcher
+from dmsinit.pid1.file_changes import Watcher
 from dmsinit.plan import Needs, Service
 from dmsinit.supervisor import State
 from tests.support.bench import Bench

@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dmsinit.control.operations import Changes
 from dmsinit.log import Log
+from dmsinit.pid1.rendering import Rendered
+from dmsinit.pid1.system import System
 from dmsinit.plan import Certificate, Plan, Probe, Readiness, Service
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.rendering import Rendered
-from dmsinit.supervisor import Children, OperationFailed, Reason, State, Supervisor, World, handover
-from dmsinit.system import System
+from dmsinit.supervisor import Children, OperationFailed, Reason, Runtime, State, Supervisor, handover
 from tests.support.bench import Bench
 
 SCRAPE_SECONDS = 0.025
@@ -125,7 +125,7 @@ async def test_applies_are_counted_by_what_became_of_them(bench: Bench) -> None:
 def test_a_successor_goes_on_counting(tmp_path: Path) -> None:
     def new() -> System:
         return System(
-            Supervisor(World(Children(), Log("test", level="error"), {}, tmp_path)), time.monotonic(), NoFlow()
+            Supervisor(Runtime(Children(), Log("test", level="error"), {}, tmp_path)), time.monotonic(), NoFlow()
         )
 
     system, successor = new(), new()

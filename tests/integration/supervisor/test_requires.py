@@ -40,7 +40,10 @@ async def test_what_was_given_up_takes_its_dependents_along(bench: Bench, tmp_pa
     await bench.until("middle", State.STOPPED)
     await bench.until("top", State.STOPPED)
     await bench.until("middle", State.STOPPED)
-    assert [e.service for e in bench.supervisor.world.events.recent if e.to_state == State.STOPPED] == ["top", "middle"]
+    assert [e.service for e in bench.supervisor.runtime.events.recent if e.to_state == State.STOPPED] == [
+        "top",
+        "middle",
+    ]
     middle = bench.supervisor.status("middle")
     assert (middle.reason, middle.detail) == (Reason.DEPENDENCY, "requires base")
     assert bench.pid("other") == other
@@ -58,7 +61,7 @@ async def test_a_stop_and_a_start_by_an_operator(bench: Bench) -> None:
     assert {name: str(unit.state) for name, unit in bench.supervisor.units.items()} == {
         "base": "stopped", "middle": "stopped", "top": "stopped", "other": "ready",
     }  # fmt: skip
-    stops = [e.service for e in bench.supervisor.world.events.recent if e.to_state == State.STOPPED]
+    stops = [e.service for e in bench.supervisor.runtime.events.recent if e.to_state == State.STOPPED]
     assert stops == ["top", "middle", "base"]
     await bench.supervisor.operate("base", "start", wait=True)
     await bench.until("top", State.READY)
@@ -69,7 +72,7 @@ async def test_no_wait_keeps_the_order_too(bench: Bench) -> None:
     await bench.supervisor.whole.until_settled()
     await bench.supervisor.operate("base", "stop", wait=False)
     await bench.until("base", State.STOPPED)
-    stops = [e.service for e in bench.supervisor.world.events.recent if e.to_state == State.STOPPED]
+    stops = [e.service for e in bench.supervisor.runtime.events.recent if e.to_state == State.STOPPED]
     assert stops == ["top", "middle", "base"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dmsinit.plan import Probe, Readiness, Service, Stop
-from dmsinit.supervisor import State, World
+from dmsinit.supervisor import Runtime, State
 from dmsinit.supervisor.proctree import read_process
 from tests.support.bench import Bench
 
@@ -78,10 +78,10 @@ async def test_a_second_request_shortens_the_grace(bench: Bench, tmp_path: Path)
     stopping = asyncio.create_task(bench.supervisor.operate("stubborn", "stop", wait=True))
     await bench.until("stubborn", State.STOPPING)
     began = time.monotonic()
-    world: World = bench.supervisor.world
-    asyncio.get_running_loop().call_soon(world.hurry)  # as a signal handler does
+    runtime: Runtime = bench.supervisor.runtime
+    asyncio.get_running_loop().call_soon(runtime.hurry)  # as a signal handler does
     await stopping
     assert time.monotonic() - began < LONG_SECONDS / 2
-    with world.grace(LONG_SECONDS) as scope:
+    with runtime.grace(LONG_SECONDS) as scope:
         await asyncio.Event().wait()
     assert scope.cancelled_caught

@@ -232,7 +232,7 @@ async def test_stops_in_reverse_order(bench: Bench) -> None:
     bench.supervisor.come_up()
     await bench.until("follower", State.READY)
     await bench.supervisor.stop_all(Reason.SHUTDOWN)
-    ended = [e.service for e in bench.supervisor.world.events.recent if e.to_state == "stopped"]
+    ended = [e.service for e in bench.supervisor.runtime.events.recent if e.to_state == "stopped"]
     assert ended == ["follower", "user", "base"]
 
 

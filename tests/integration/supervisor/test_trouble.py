@@ -71,7 +71,7 @@ async def test_a_reload_that_fails_says_what_to_do(bench: Bench) -> None:
     command = ("sh", "-c", "echo 'open /etc/x: Permission denied' >&2; exit 1")
     await bench.run(shell("daemon", "exec sleep 1000", reload=Reload(command=command)))
     await bench.until("daemon", State.READY)
-    with pytest.raises(OperationFailed, match="exit code 1; it may not open a file") as failure:
+    with pytest.raises(OperationFailed, match="exit code 1; permission denied") as failure:
         await bench.supervisor.operate("daemon", "reload", wait=True)
     assert failure.value.log_lines == ("open /etc/x: Permission denied",)
 
@@ -314,7 +314,7 @@ async def test_a_defect_in_the_clean_up_ends_nothing_else(bench: Bench, monkeypa
 
 async def test_one_that_fails_again_and_again_is_told_once(bench: Bench) -> None:
     lines: list[bytes] = []
-    bench.supervisor.world.log.copy_to(lines.append, "warn")
+    bench.supervisor.runtime.log.copy_to(lines.append, "warn")
     await bench.run(shell("daemon", "echo no port at $$; exit 3", restart=SOON))
     unit = bench.supervisor.unit("daemon")
     while unit.restarts < 5:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from dmsinit.cli import _text as text
+from dmsinit.base import text
 from dmsinit.cli.dmsctl import views
 from dmsinit.cli.dmsctl.timeline import timeline
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from dmsinit.cli._supervisord import STATES
+from dmsinit.cli.supervisorctl.words import STATES
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "control-api.md"
 

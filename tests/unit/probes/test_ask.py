@@ -174,5 +174,5 @@ async def test_command() -> None:
 
 @pytest.mark.parametrize("address", ["", "inet:", "127.0.0.1", "inet:127.0.0.1:http"])
 async def test_a_bad_address_is_said(address: str) -> None:
-    with pytest.raises(ProbeFailed, match="no address"):
+    with pytest.raises(ProbeFailed, match="not an address"):
         await ask(Probe(kind="tcp", address=address), no_command)

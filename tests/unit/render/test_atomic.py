@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-from dmsinit.render.atomic import correct, remove, replace_file, replace_link, write_file
-
-from .conftest import System
+from dmsinit.base.atomic import correct, remove, replace_file, replace_link, write_file
+from tests.unit.render.conftest import System
 
 
 def test_no_file_is_ever_overwritten_in_place(system: System) -> None:

@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from dmsinit.plan import Change, Plan
-from dmsinit.render.certificate import Making
 from dmsinit.render.main import parse
 from dmsinit.render.paths import WORK
-
-from .conftest import System
+from dmsinit.render.tls.certificate import Making
+from tests.unit.render.conftest import System
 
 FQDN = "mail.example.test"
 

@@ -2,8 +2,7 @@
 
 from dmsinit.render.paths import STAGED
 from dmsinit.render.stage import Origin, Stage, StagedFile
-
-from .conftest import System
+from tests.unit.render.conftest import System
 
 
 def test_staged_tree_is_fresh_and_private(system: System) -> None:

@@ -69,7 +69,7 @@ def test_empty_metrics_address_turns_metrics_off() -> None:
 def test_switch_that_is_neither_0_nor_1_warns_and_counts_as_0(text: str) -> None:
     result = loaded(ENABLE_OPENDKIM=text)
     assert result.settings.enable_opendkim is False
-    assert "neither 0 nor 1" in told(result, "ENABLE_OPENDKIM").cause
+    assert "must be 0 or 1" in told(result, "ENABLE_OPENDKIM").cause
     assert result.settings.effective()["ENABLE_OPENDKIM"] == "0"
 
 

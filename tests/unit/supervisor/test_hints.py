@@ -40,7 +40,7 @@ def test_the_last_known_line_counts() -> None:
     [
         (Exit(126, None), "could not be executed"),
         (Exit(127, None), "was not found"),
-        (Exit(None, 4), "instructions that this processor lacks"),
+        (Exit(None, 4), "instructions that this processor does not have"),
         (Exit(None, 11), "crashed"),
         (Exit(None, 31), "seccomp"),
     ],

@@ -9,14 +9,15 @@ import pytest
 
 from dmsinit.plan import Service
 from dmsinit.problem import Problem
-from dmsinit.render import build, facts, services
-from dmsinit.render.configured import Configured
-from dmsinit.render.context import gather
-from dmsinit.render.maincf import parameters
+from dmsinit.render import build
+from dmsinit.render.inputs.context import gather
+from dmsinit.render.inputs.main_cf import parameters
 from dmsinit.render.paths import Root
+from dmsinit.render.services import definitions, facts
+from dmsinit.render.services.configured import Configured
+from dmsinit.render.services.state import StateDirectory
 from dmsinit.render.stage import StagedDirectory, StagedFile
-from dmsinit.render.state import StateDirectory
-from dmsinit.render.templates import Templates
+from dmsinit.render.templates.jinja import Templates
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FQDN = "mail.example.test"
@@ -111,7 +112,7 @@ class System:
         said = facts.read(self.root, templates, context, problems)
         stage, findings = build.build(inputs, templates, said, self.root)
         assert [*problems, *findings.problems] == []
-        planned = services.load(self.root, templates, context)
+        planned = definitions.load(self.root, templates, context)
         return Rendered(stage.files, stage.directories, {service.name: service for service in planned}, said.state)
 
 

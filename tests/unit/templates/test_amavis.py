@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from .conftest import FQDN, Render, Rendered, System
+from tests.unit.templates.conftest import FQDN, Render, Rendered, System
 
 CONF = "/etc/amavis/conf.d"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Render, Rendered
+from tests.unit.templates.conftest import Render, Rendered
 
 
 def clamd(rendered: Rendered) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import FQDN, HASH, Render, System
+from tests.unit.templates.conftest import FQDN, HASH, Render, System
 
 
 def test_protocols(render: Render) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Render, Rendered, System
+from tests.unit.templates.conftest import Render, Rendered, System
 
 TWO = """\
 set no bouncemail

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .conftest import FQDN, Render, Rendered, System
+from tests.unit.templates.conftest import FQDN, Render, Rendered, System
 
 
 def settings(rendered: Rendered, path: str) -> dict[str, str]:

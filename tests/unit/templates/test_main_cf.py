@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .conftest import FQDN, REPOSITORY, Render, System
+from tests.unit.templates.conftest import FQDN, REPOSITORY, Render, System
 
 DEFAULTS = {
     "compatibility_level": "3.10",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Render, System
+from tests.unit.templates.conftest import Render, System
 
 USERS_OF_THIS_SERVER = {
     "smtpd_sasl_auth_enable": "yes",

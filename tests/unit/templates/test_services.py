@@ -8,9 +8,8 @@ import tomllib
 import pytest
 
 from dmsinit.plan import start_order
-from dmsinit.render.owners import changes_of
-
-from .conftest import REPOSITORY, Render, System
+from dmsinit.render.services.owners import changes_of
+from tests.unit.templates.conftest import REPOSITORY, Render, System
 
 NAMES = {"cron", "dovecot", "mailserver", "opendkim", "opendmarc", "postfix", "rsyslog"}
 

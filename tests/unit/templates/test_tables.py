@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import HASH, Render, System
+from tests.unit.templates.conftest import HASH, Render, System
 
 
 def test_accounts(render: Render) -> None:

@@ -61,5 +61,5 @@ def test_a_link_is_not_followed(tmp_path: Path, link: str) -> None:
 
 @pytest.mark.parametrize("address", ["..@x.test", "a@..", "a/b@x.test", "anna", ""])
 def test_no_address_leads_out_of_the_storage(address: str) -> None:
-    with pytest.raises(EditError, match="is no address"):
+    with pytest.raises(EditError, match="is not the address"):
         mailbox_path(Path("/var/mail"), address)

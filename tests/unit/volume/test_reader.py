@@ -116,7 +116,7 @@ def test_repeated_accounts_are_told_apart(tmp_path: Path) -> None:
     assert [str(warning) for warning in volume.warnings] == [
         "postfix-accounts.cf:2: repeats the line of a@x.test and is skipped; delete it",
         "postfix-accounts.cf:3: the login has capitals and is read as a@x.test; write it in lower case",
-        "postfix-accounts.cf:3: a@x.test stands here again; only its first line counts; delete one of the two",
+        "postfix-accounts.cf:3: a@x.test is a duplicate entry; only the first is used; delete one of the two",
         "postfix-accounts.cf:4: the password hash of b@x.test does not name its scheme, so Dovecot takes it as CRYPT; "
         "put {SCHEME} in front of it",
     ]

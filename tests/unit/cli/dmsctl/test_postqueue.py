@@ -51,7 +51,7 @@ def test_ids_of_both_kinds_are_taken_with_their_marks() -> None:
 
 @pytest.mark.parametrize("word", ["", "ALL", "all", "-d", "-", "../x", "A1B2 C3", "A1B2C3\n", "deferred", "A1B2C3;rm"])
 def test_anything_else_is_no_id(word: str) -> None:
-    with pytest.raises(Refused, match="is no queue id"):
+    with pytest.raises(Refused, match="is not a queue id"):
         checked_ids([word])
 
 

@@ -53,7 +53,7 @@ def test_mechanisms_and_owners_that_do_not_exist(tmp_path: Path) -> None:
     text = "auth_mechanisms = plain scram-sha-1 foo\nservice auth {\n  user = nobody2\n  unix_listener x {\n"
     text += "    user = docker\n    group = none\n    mode = 0600\n  }\n}\npassdb static {\n  user = any\n}\n"
     assert unusable(text, Root(str(tmp_path))) == [
-        "unknown authentication mechanism 'foo', so nobody could log in",
+        "unknown authentication mechanism 'foo', so logins would fail",
         "user 'nobody2' of service auth does not exist, so Dovecot would not start",
         "group 'none' of unix_listener x does not exist, so Dovecot would not start",
     ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dmsinit.render.check.fail2ban import USERS, findings, programs
 from dmsinit.render.paths import Root
-from dmsinit.render.processes import Outcome
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Origin, Stage
 
 JAILS = "[DEFAULT]\nbanaction = ufw\n[mine]\nenabled = true\nfilter = nosuch\n"
@@ -39,7 +39,7 @@ def test_a_jail_that_does_not_work_is_named_with_its_line(tmp_path: Path) -> Non
             "correct it, or provide what it names",
             "fail2ban-jail.cf:3: the jail mine does not work: an expression of its filter cannot be read: "
             "missing ), unterminated subpattern; correct it, or provide what it names",
-            "fail2ban-jail.cf:1: the jail sieve does not work: its action ufw cannot ban, because there is no program "
+            "fail2ban-jail.cf:1: the jail sieve does not work: its action ufw cannot ban: program not found: "
             "ufw; correct it, or provide what it names",
         ],
     )

@@ -1,7 +1,7 @@
 """What Dovecot says when a session starts: texts of Dovecot 2.4.1."""
 
 from dmsinit.render.check.session import problems
-from dmsinit.render.processes import Outcome
+from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Origin, StagedFile
 
 CONF = b"# x\nquota x {\n  driver = foo\n}\nmail_driver = mbx\n"

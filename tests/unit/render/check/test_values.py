@@ -69,7 +69,7 @@ def test_expansion_ends_also_in_a_circle() -> None:
 def test_a_directory_that_a_check_replaces_has_to_be_there() -> None:
     assert problems(("queue_directory", "/"), ("data_directory", "$queue_directory")) == []
     (found,) = problems(("queue_directory", "/nowhere"))
-    assert found == "postfix-main.cf:1: queue_directory: there is no directory /nowhere, so Postfix could not work"
+    assert found == "postfix-main.cf:1: queue_directory: there is no directory /nowhere, so Postfix would not start"
 
 
 def test_values_that_are_read_with_the_first_client() -> None:

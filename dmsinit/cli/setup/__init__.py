@@ -1,0 +1,1 @@
+"""`setup`: edit the config volume from the command line; one verb per file."""

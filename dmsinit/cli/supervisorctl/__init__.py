@@ -1,0 +1,1 @@
+"""`supervisorctl`: what scripts written for supervisord say and read."""

@@ -1,0 +1,1 @@
+"""PID 1 itself: boot, watch, converge, stop, and what the control socket and the metrics see of it."""

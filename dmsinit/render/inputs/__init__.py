@@ -1,0 +1,1 @@
+"""What configuration is made from: settings, the config volume, names, networks, mounts."""

@@ -1,0 +1,1 @@
+"""Staged files replace the installed ones; journal and rollback."""

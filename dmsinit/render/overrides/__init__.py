@@ -1,0 +1,1 @@
+"""Files of the config volume that replace or extend what templates make."""

@@ -1,0 +1,1 @@
+"""services/NAME.toml: read, checked, and made the services of the Plan."""

@@ -1,0 +1,1 @@
+"""What only a start of the container does: repairs, state directories, mailboxes."""

@@ -1,0 +1,1 @@
+"""Templates and their manifest: from the context to the text of files."""
