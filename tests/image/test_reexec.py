@@ -31,7 +31,7 @@ def test_new_code_takes_over_and_supervises_on(own: Server) -> None:
 
 
 def test_code_that_does_not_start_is_refused(own: Server) -> None:
-    own.checked("sh", "-c", "echo 'this is no Python' >> /usr/lib/python3/dist-packages/dmsinit/init.py")
+    own.checked("sh", "-c", "echo 'this is no Python' >> /usr/lib/python3/dist-packages/dmsinit/pid1/init.py")
     refused = own.run("dmsctl", "reexec")
     assert refused.code == 1
     assert "the installed code does not start" in refused.output

@@ -21,6 +21,8 @@ rm -rf "$state"
 """What it shows has passwords: only what it complains of is looked at."""
 _WRONG: Final = re.compile(r"^Configuration error: .*?\(([^()]*(?:\([^()]*\))?[^()]*)\)\s*$")
 _UNKNOWN: Final = re.compile(r"AttributeError: module 'getmailcore\.(\w+?)s' has no attribute '(\w+)'")
+_NO_MAILBOX: Final = re.compile(r'specified directory "[^"]+" does not exist')
+"""The mailbox of a new account is made after this check, or by the first message."""
 _ABSENT: Final = re.compile(r'specified file "(/[^"]+)" does not exist')
 _PARAMETER: Final = re.compile(r"^(?:configuration file \S+ incorrect \()?(?:option )?(\w+)(?::| must)")
 
@@ -48,7 +50,9 @@ def findings(outcome: Outcome, stage: Stage, directory: str) -> Iterator[Problem
             word = parameter.group(1) if parameter else ""
             if absent := _ABSENT.search(text):
                 text = f"{absent.group(1)} does not exist"
-        if text and file is not None and "No section" not in text:  # which is known by now
+        if _NO_MAILBOX.search(text) or "No section" in text:  # the latter is known by now
+            continue
+        if text and file is not None:
             lines = file.content.decode("utf-8", "replace").split("\n")
             number = next((number for number, one in enumerate(lines, 1) if word and word in one), 0)
             where = file.source(number) if number or file.origin is None else file.origin.name
