@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmsinit.log import from_environment
-from dmsinit.render.flow import Run
+from dmsinit.render.flow import go
 from dmsinit.render.mode import Mode
 from dmsinit.render.paths import Root
 from dmsinit.render.reporter import Reporter
+from dmsinit.render.run import Run
 from dmsinit.render_protocol import EX_SOFTWARE, EX_USAGE
 
 USAGE: Final = """usage: dmsinit render --check     check the configuration: print what is wrong, change nothing
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.mode, Root(arguments.root), os.environ, log, Reporter(),
             into=arguments.into, watch=arguments.watch,
         )  # fmt: skip
-        return run.go()
+        return go(run)
     except BrokenPipeError:  # PID 1 has stopped listening: the container stops
         return EX_SOFTWARE
     except Exception as error:  # noqa: BLE001 - the outermost guard: a defect is told in one line, never as a traceback

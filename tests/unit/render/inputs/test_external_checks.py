@@ -5,11 +5,12 @@ import json
 import pytest
 
 from dmsinit.log import Log
-from dmsinit.render.flow import Run
+from dmsinit.render.flow import go
 from dmsinit.render.inputs.effective import effective
 from dmsinit.render.inputs.external_checks import assumed_name, excuse_certificates
 from dmsinit.render.mode import Mode
 from dmsinit.render.reporter import Reporter
+from dmsinit.render.run import Run
 from dmsinit.render.tls.ssl_type import choose
 from dmsinit.render_protocol import EX_CONFIG
 from dmsinit.settings import load
@@ -69,7 +70,7 @@ def test_settings_tell_where_they_come_from() -> None:
 
 def test_settings_that_cannot_be_used_are_told(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     def run(environ: dict[str, str]) -> int:
-        return Run(Mode.SETTINGS, system.root, environ, Log("dmsinit"), Reporter()).go()
+        return go(Run(Mode.SETTINGS, system.root, environ, Log("dmsinit"), Reporter()))
 
     assert run({"POSTFIX_MESSAGE_SIZE_LIMIT": "ten"}) == EX_CONFIG
     assert "error: POSTFIX_MESSAGE_SIZE_LIMIT: 'ten' is not a whole number" in capsys.readouterr().out
