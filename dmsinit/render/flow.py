@@ -10,7 +10,7 @@ import msgspec
 
 from dmsinit.base import capabilities
 from dmsinit.problem import Problem, ProblemsFound
-from dmsinit.render.check import validate
+from dmsinit.render.check import places
 from dmsinit.render.inputs import ldap_file, mounts
 from dmsinit.render.inputs.context import Inputs, Invalid
 from dmsinit.render.inputs.effective import effective
@@ -154,8 +154,8 @@ def settings(run: Run) -> int:
 def roll_back(run: Run) -> int:
     """Put the files of before the last apply back (PID 1 knows the Plan of then)."""
     changes = rollback.roll_back(run.root)
-    if validate.ALIASES in changes:
-        run_program(["postalias", f"hash:{run.root(validate.ALIASES)}"])
+    if places.ALIASES in changes:
+        run_program(["postalias", f"hash:{run.root(places.ALIASES)}"])
     journal.forget(run.root)
     run.report.say(RolledBack(paths=list(changes)))
     return EX_OK

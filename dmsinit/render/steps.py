@@ -10,6 +10,7 @@ from dmsinit.plan import Change, Service
 from dmsinit.problem import Problem, ProblemsFound
 from dmsinit.render import build
 from dmsinit.render.check import indexes, own, patched, postfix, validate
+from dmsinit.render.check.verdict import Verdict
 from dmsinit.render.inputs import watched
 from dmsinit.render.inputs.context import Inputs
 from dmsinit.render.install.install import Installer, Result
@@ -125,7 +126,7 @@ class Rendering:
         self._missing += absent
         return []
 
-    def _await_patches(self, verdict: validate.Verdict) -> None:
+    def _await_patches(self, verdict: Verdict) -> None:
         """Decide about files that do not exist: at a start, user-patches.sh may make them."""
         if not self._has_patches() or self._run.changes_a_server:
             verdict.problems += verdict.missing

@@ -2,7 +2,7 @@
 
 In fetchmail(1)'s own format lines mean nothing: an entry begins where the keyword `poll` (or `server`, its synonym)
 stands, and ends where the next one begins. Keywords in comments, in quoted strings and as the value of `user`, `pass`,
-`is` or `to` are none. What fetchmail thinks of the rest, it says itself (validate.py).
+`is` or `to` are none. What fetchmail thinks of the rest, it says itself (render/check).
 """
 
 import re

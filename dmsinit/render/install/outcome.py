@@ -3,7 +3,7 @@
 from dmsinit.base.atomic import replace_file
 from dmsinit.plan import Certificate, Plan, Service
 from dmsinit.problem import Problem
-from dmsinit.render.check import validate
+from dmsinit.render.check import places, validate
 from dmsinit.render.inputs.context import Inputs
 from dmsinit.render.install.install import Result
 from dmsinit.render.paths import RENDERED, Root
@@ -14,14 +14,14 @@ from dmsinit.render.stage import Stage
 def alias_database(stage: Stage, result: Result, root: Root) -> list[Problem]:
     """Install the alias database that the check has made, or make it from a file that a user changed too."""
     database = validate.alias_database(root(RENDERED))
-    file = stage.files.get(validate.ALIASES)
-    if file is None or (validate.ALIASES not in result.changes and root.exists(f"{validate.ALIASES}.db")):
+    file = stage.files.get(places.ALIASES)
+    if file is None or (places.ALIASES not in result.changes and root.exists(f"{places.ALIASES}.db")):
         return []
-    if database is not None and root.read(validate.ALIASES) == file.content:
-        replace_file(root(f"{validate.ALIASES}.db"), database, mode=0o644, durable=False)
+    if database is not None and root.read(places.ALIASES) == file.content:
+        replace_file(root(f"{places.ALIASES}.db"), database, mode=0o644, durable=False)
         return []
-    outcome = run(["postalias", f"hash:{root(validate.ALIASES)}"])
-    return [Problem(validate.ALIASES, outcome.complaint, "correct it")] if outcome.code else []
+    outcome = run(["postalias", f"hash:{root(places.ALIASES)}"])
+    return [Problem(places.ALIASES, outcome.complaint, "correct it")] if outcome.code else []
 
 
 def plan_of(inputs: Inputs, planned: tuple[Service, ...], certificates: tuple[Certificate, ...], root: Root) -> Plan:

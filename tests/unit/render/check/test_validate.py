@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from dmsinit.render import programs
-from dmsinit.render.check.validate import (
-    BEFORE_SIEVE,
-    Checks,
-    Verdict,
+from dmsinit.render.check.checkers import BEFORE_SIEVE
+from dmsinit.render.check.complaints import (
     read_doveconf,
     read_fetchmail,
     read_postalias,
@@ -16,6 +14,8 @@ from dmsinit.render.check.validate import (
     read_rspamadm,
     read_sievec,
 )
+from dmsinit.render.check.validate import Checks
+from dmsinit.render.check.verdict import Verdict
 from dmsinit.render.paths import Root
 from dmsinit.render.programs import Outcome
 from dmsinit.render.stage import Edit, Origin, Stage
