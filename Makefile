@@ -7,7 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # Most image tests wait for daemons and use no processor.
-WORKERS ?= 6
+WORKERS ?= 4
 N ?= 20
 SHELL_SCRIPTS = $$(grep -rlIE --exclude='*.j2' '^\#!.*[/ ](ba|da)?sh( |$$)' .ci bin libexec templates tools)
 say = @printf '\n== %s\n' "$(1)"

@@ -236,15 +236,17 @@ def test_files_that_send_no_events_are_looked_at(server: Server) -> None:
     """The detector's own eyes, which it uses on network shares: run beside the one that waits for events."""
     plan = server.json("dmsctl", "plan", "--current", "--json")
     command = next(one for one in plan["services"] if one["name"] == "changedetector")["command"]
-    script, place = command[2], "/tmp/share/postfix-accounts.cf"
+    place = "/tmp/share/postfix-accounts.cf"
     server.checked("bash", "-c", "mkdir -p /tmp/share && touch /tmp/share/postfix-accounts.cf")
     look = (
-        'bash -c "$1" changedetector "looks every 0.2 s" 0.2 "$2" > /tmp/share/log & watcher=$!; sleep 0.5; '
-        "rm -f /run/dmsinit/config-changed; printf x >> /tmp/share/postfix-accounts.cf; "
-        "timeout 20 bash -c 'until [ -e /run/dmsinit/config-changed ]; do sleep 0.05; done'; code=$?; "
+        '"$1" "looks every 0.2 s" 0.2 "$2" > /tmp/share/log & watcher=$!; '
+        "until grep -q ready /tmp/share/log; do sleep 0.05; done; "
+        "rm -f /run/dmsinit/config-changed; "
+        "timeout 60 bash -c 'until [ -e /run/dmsinit/config-changed ]; do printf x >> /tmp/share/postfix-accounts.cf; "
+        "sleep 0.3; done'; code=$?; "
         "kill $watcher; cat /tmp/share/log; exit $code"
     )
-    result = server.run("bash", "-c", look, "look", script, f"{place}\n/tmp/share/services")
+    result = server.run("bash", "-c", look, "look", command[0], f"{place}\n/tmp/share/services")
     assert result.code == 0, result.output
     assert "Changedetector is ready (looks every 0.2 s)" in result.output
 
