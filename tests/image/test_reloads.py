@@ -44,9 +44,10 @@ def test_accounts_in_new_domains_one_after_the_other(server: Server) -> None:
         time.sleep(GAPS_SECONDS[number % len(GAPS_SECONDS)])  # the pace of whoever adds accounts
     last = f"d{CHANGES - 1}.test"
     server.until(f"grep -q {last} /etc/postfix/vhost && grep -q {last} /etc/dovecot/userdb")
+    server.wait_for_line(DETECTOR_LOG, "amavis reload")
+    server.checked("dmsctl", "apply")  # it returns when what was changed before is in force
     with server.imap(f"user@{last}"):
         pass
-    server.wait_for_line(DETECTOR_LOG, "amavis reload")
     server.until(READY.format("amavis"))
     after = server.services()
     for name in ("amavis", "dovecot", "postfix", "opendkim"):
