@@ -83,7 +83,8 @@ def measure(containers: Containers, count: int) -> tuple[float, float, float, bo
             change = seconds(server.checked("python3", "-c", TIME_CHANGE, str(rounds)))
             before, pids = tree(server), server.pids()
             answer = server.json("dmsctl", "apply", "--json")
-            idle = answer == {"changes": [], "actions": []} and tree(server) == before and server.pids() == pids
+            same = tree(server) == before and server.pids() == pids
+            idle = same and (answer["changes"], answer["actions"]) == ([], [])
             return server.boot_seconds, render, change, idle
         finally:
             server.remove()
