@@ -52,7 +52,7 @@ class Context:
     def _forget(self, task: asyncio.Task[object]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # asked for, so that asyncio does not complain when nobody waited any more
+            task.exception()  # retrieved, or asyncio would log it as never retrieved
 
 
 Handler = Callable[[Context, Request, str], Awaitable[Response | Stream]]
@@ -72,7 +72,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no error: `shape` is the type of its JSON, or of each line of an NDJSON stream."""
+    """A successful answer: `shape` is the type of its JSON, or of each line of an NDJSON stream."""
 
     shape: object
     status: int = 200

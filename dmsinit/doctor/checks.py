@@ -205,9 +205,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
         shown = time.strftime("%Y-%m-%d %H:%M", time.gmtime(facts.now))
         yield Finding("fail", "clock", f"says {shown}, before this image was made", why, "set the host's clock")
     elif facts.clock_synchronised is False:
-        yield Finding(
-            "warn", "clock", "is not kept right by anything", why, "let the host run chrony or systemd-timesyncd"
-        )
+        yield Finding("warn", "clock", "is not synchronised", why, "let the host run chrony or systemd-timesyncd")
     else:
         unknown = "" if facts.clock_synchronised else "; the host's clock cannot be checked from here"
         yield Finding("ok", "clock", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(facts.now)) + unknown)

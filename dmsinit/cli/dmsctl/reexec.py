@@ -36,7 +36,7 @@ def _successor(before: int) -> Any:
     while time.monotonic() < deadline:
         try:
             status = checked(request("GET", "/v1/status")).json()
-        except Unreachable:  # between two programs nobody listens
+        except Unreachable:  # the socket is closed between the two programs
             status = {"executions": before}
         if status["executions"] > before:
             return status

@@ -17,9 +17,9 @@ _PAUSE_SECONDS: Final = 0.05
 
 
 def end_sessions(addresses: Iterable[str]) -> None:
-    """Disconnect users, and return when their sessions are over; without Dovecot nobody is logged in.
+    """Disconnect users, and return when their sessions are over. Without Dovecot there are none.
 
-    Only logins: in other names, which nobody is logged in with, doveadm would see patterns.
+    Only valid logins are passed on: doveadm would read other names as patterns.
     """
     deadline = time.monotonic() + _SETTLE_SECONDS
     for address in filter(is_login, addresses):
@@ -28,7 +28,7 @@ def end_sessions(addresses: Iterable[str]) -> None:
             while _is_logged_in(address) and time.monotonic() < deadline:
                 time.sleep(_PAUSE_SECONDS)
         except (OSError, subprocess.TimeoutExpired):
-            return  # where Dovecot does not run, nobody is logged in
+            return  # Dovecot does not run: there are no sessions
 
 
 def _is_logged_in(address: str) -> bool:

@@ -142,7 +142,7 @@ def test_the_clock() -> None:
     facts = Facts(now=NOW, built=NOW - DAY, clock_synchronised=True)
     assert found(checks.clock, facts) == ["ok 2027-01-15 08:00 UTC"]
     assert found(checks.clock, replace(facts, clock_synchronised=None))[0].endswith("cannot be checked from here")
-    assert found(checks.clock, replace(facts, clock_synchronised=False)) == ["warn is not kept right by anything"]
+    assert found(checks.clock, replace(facts, clock_synchronised=False)) == ["warn is not synchronised"]
     assert found(checks.clock, replace(facts, built=NOW + DAY))[0].startswith("fail says 2027-01-15")
 
 
